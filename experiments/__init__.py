@@ -1,0 +1,1 @@
+"""Manifests, sweeps, runs, figures, claims, the report and the command line."""

@@ -1,0 +1,186 @@
+"""Claims checked: the paper's value, ours with its interval, and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from experiments.axes import Point
+from experiments.manifest import Claim, Manifest, Statistic
+from experiments.statistics import CONFIDENCE, Estimate, mean_interval
+from experiments.tables import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Verdict = Literal["reproduced", "deviates", "unconfirmed", "needs_hardware", "not_run"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One claim against the runs at one size."""
+
+    manifest: Manifest
+    claim: Claim
+    size: str
+    verdict: Verdict
+    estimate: Estimate | None
+    run_ids: tuple[str, ...]
+    stale: bool
+    missing_needs: tuple[str, ...] = ()
+
+    def sentence(self) -> str:
+        """Say it as one line: `paper 1.21x (printed); here 1.19x [1.17, 1.21]: reproduced`."""
+        claim, found = self.claim, self.estimate
+        paper = f"paper {show(claim.paper.value, claim.unit)} ({claim.paper.mark})"
+        if found is None:
+            return f"{paper}; {self.verdict.replace('_', ' ')}"
+        interval = "" if found.low is None else f" [{found.low:.4g}, {found.high:.4g}]"
+        here = f"here {show(found.value, claim.unit)}{interval}, {self.manifest.origin}"
+        return f"{paper}; {here}, n={found.n}: {self.verdict.replace('_', ' ')}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the claim as `claims --json` prints it."""
+        claim, found, manifest = self.claim, self.estimate, self.manifest
+        return {
+            "id": f"{manifest.id}#{claim.id}",
+            "experiment": manifest.id,
+            "panel": manifest.panel,
+            "artefact": manifest.artefact,
+            "statement": claim.statement,
+            "metric": claim.metric,
+            "unit": claim.unit,
+            "paper_value": claim.paper.value,
+            "paper_mark": claim.paper.mark,
+            "tolerance": {"kind": claim.tolerance.kind, "value": claim.tolerance.value},
+            "size": self.size,
+            "origin": manifest.origin,
+            "value": found and found.value,
+            "ci_low": found and found.low,
+            "ci_high": found and found.high,
+            "confidence": CONFIDENCE,
+            "n": found.n if found else 0,
+            "verdict": self.verdict,
+            "stale": self.stale,
+            "needs": list(manifest.needs),
+            "run_ids": list(self.run_ids),
+            "note": claim.note,
+        }
+
+
+def show(value: float, unit: str) -> str:
+    """Return a value with its unit: ratios as `1.21x`, shares as `86.5 %`, else plain."""
+    if unit == "ratio":
+        return f"{value:.3g}x"
+    if unit == "share":
+        return f"{100 * value:.4g} %"
+    return f"{value:.4g} {unit}"
+
+
+def check_claims(results: Results, missing_needs: tuple[str, ...] = ()) -> list[Check]:
+    """Check every claim of an experiment against its finished runs."""
+    return [_check(results, claim, missing_needs) for claim in results.manifest.claims]
+
+
+def verdict_of(claim: Claim, estimate: Estimate) -> Verdict:
+    """Return the verdict on a computed value.
+
+    `reproduced`: the interval meets paper +- tolerance and its half-width is at most the
+    tolerance. `deviates`: it does not meet it. `unconfirmed`: the paper's value is only
+    remembered, or the interval meets it but is too wide to tell (one repetition has none).
+    """
+    if claim.paper.mark == "remembered":
+        return "unconfirmed"
+    band = claim.tolerance.half_width(claim.paper.value)
+    low = estimate.value if estimate.low is None else estimate.low
+    high = estimate.value if estimate.high is None else estimate.high
+    if low > claim.paper.value + band or high < claim.paper.value - band:
+        return "deviates"
+    narrow = estimate.half_width is not None and estimate.half_width <= band
+    return "reproduced" if narrow else "unconfirmed"
+
+
+def _check(results: Results, claim: Claim, missing_needs: tuple[str, ...]) -> Check:
+    table = _selected(results, claim)
+    groups, run_ids = _groups(table, claim, _point_columns(results))
+    estimate = _estimate(groups, claim.statistic) if groups else None
+    if estimate is not None:
+        verdict = verdict_of(claim, estimate)
+    else:
+        verdict = "needs_hardware" if missing_needs else "not_run"
+    stale = bool(set(run_ids) & set(results.stale))
+    return Check(
+        results.manifest, claim, results.plan.size, verdict, estimate, run_ids, stale, missing_needs
+    )
+
+
+def _point_columns(results: Results) -> list[str]:
+    return list(dict.fromkeys(name for spec in results.plan.runs for name in spec.point))
+
+
+def _selected(results: Results, claim: Claim) -> pd.DataFrame:
+    """Return the rows of the runs that the claim's `where` keeps."""
+    keep = {s.id for s in results.plan.runs if _holds(s.point, s.config, claim.statistic.where)}
+    table = results.table
+    return table[table["run_id"].isin(keep)] if len(table) else table
+
+
+def _holds(point: Point, config: dict[str, Any], where: Point) -> bool:
+    return all(_value(point, config, name) == value for name, value in where.items())
+
+
+def _value(point: Point, config: dict[str, Any], name: str) -> Any:
+    if name in point:
+        return point[name]
+    place: Any = config
+    for part in name.split("."):
+        place = place.get(part) if isinstance(place, dict) else None
+    return place
+
+
+def _groups(
+    table: pd.DataFrame, claim: Claim, columns: list[str]
+) -> tuple[list[list[float]], tuple[str, ...]]:
+    """Return, per point of the sweep, the values (or paired ratios) over seeds."""
+    if not len(table) or claim.metric not in table:
+        return [], ()
+    table = table[table[claim.metric].notna()]
+    statistic = claim.statistic
+    if statistic.kind == "mean":
+        rows = table if statistic.policy is None else table[table["policy"] == statistic.policy]
+        values = rows[claim.metric]
+        ids = tuple(rows["run_id"])
+    else:
+        rows, ids = paired(table, claim.metric, str(statistic.policy), str(statistic.over), columns)
+        rows = rows[rows["b"] != 0]
+        values = rows["a"] / rows["b"]
+    if not columns:
+        groups = [values.tolist()]
+    else:
+        by_point = [rows[name] for name in columns]
+        groups = [g.tolist() for _, g in values.groupby(by_point, dropna=False, sort=False)]
+    return [g for g in groups if g], ids
+
+
+def paired(
+    table: pd.DataFrame, metric: str, policy: str, over: str, columns: list[str]
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the runs of two policies side by side: same point, same seed, so the same luck.
+
+    Columns: the point's, `seed`, `a` (metric of `policy`), `b` (metric of `over`).
+    """
+    keys = [*columns, "seed"]
+    one = table[table["policy"] == policy][[*keys, "run_id", metric]]
+    two = table[table["policy"] == over][[*keys, "run_id", metric]]
+    both = one.merge(two, on=keys, suffixes=("_a", "_b"))
+    ids = (*both["run_id_a"], *both["run_id_b"])
+    return both.rename(columns={f"{metric}_a": "a", f"{metric}_b": "b"}), ids
+
+
+def _estimate(groups: list[list[float]], statistic: Statistic) -> Estimate:
+    estimates = [mean_interval([group]) for group in groups]
+    if statistic.kind == "max_ratio":
+        return max(estimates, key=lambda e: e.value)
+    if statistic.kind == "min_ratio":
+        return min(estimates, key=lambda e: e.value)
+    return mean_interval(groups)

@@ -1,0 +1,325 @@
+"""The command line `triptych`. Results go to standard output, progress to standard error."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from experiments.paths import build_root, results_root
+from experiments.problems import InputError
+
+if TYPE_CHECKING:
+    from experiments.plan import Plan
+    from experiments.reproduce import Options
+
+app = typer.Typer(
+    help="Reproduce the experiments of three systems papers, sweep them, add a policy of your own.",
+    epilog="Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted (call again to go on).",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+
+SizeName = Literal["quick", "standard", "paper"]
+Names = Annotated[list[str], typer.Argument(help="experiments, as `list` shows them; globs allowed")]
+AnyNames = Annotated[
+    list[str] | None, typer.Argument(help="experiments or globs; all if none is given")
+]
+SizeOption = Annotated[SizeName, typer.Option("--size", help="how much of it")]
+Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would run, and for how long")]
+Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="processes; default: all cores")]
+Serial = Annotated[bool, typer.Option(help="in this process, one by one, without isolation")]
+Cluster = Annotated[str | None, typer.Option(help="address of a Dask scheduler, tcp://host:port")]
+Refresh = Annotated[bool, typer.Option(help="redo runs that older code made")]
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="Python file with a policy of yours; its code runs")
+]
+Only = Annotated[str | None, typer.Option(help="only the runs whose id starts so")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("-s", "--set", help="axis=value[,value]: other values, or a further axis"),
+]
+
+
+@app.command("list")
+def list_(names: AnyNames = None, size: SizeOption = "quick", json: Json = False) -> None:
+    """Show every experiment: what it claims, what it needs, how long it takes, its state."""
+    from experiments.catalog import entries, select
+    from experiments.listing import as_json, states
+    from experiments.store import Store
+
+    chosen = select(names, entries()) if names else entries()
+    found = states(chosen, size, Store(results_root()))
+    present = _present({need for entry in chosen for need in entry.needs})
+    if json:
+        rows = [as_json(entry, found[entry.id], present) for entry in chosen]
+        return _print_json({"schema": 1, "experiments": rows})
+    from experiments.display import experiments_table
+
+    experiments_table(chosen, found, size, present)
+
+
+@app.command()
+def reproduce(
+    names: Names,
+    size: SizeOption = "quick",
+    workers: Workers = None,
+    serial: Serial = False,
+    cluster: Cluster = None,
+    refresh: Refresh = False,
+    plugin: Plugins = None,
+    only: Only = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Do all of it: compute what is missing, draw the figures, check the claims.
+
+    Interrupt it whenever you like; the same command goes on.
+    """
+    from experiments.plan import make_plan
+
+    options = _options(workers, serial, cluster, refresh, plugin, only)
+    plans = [make_plan(manifest, size) for manifest in _manifests(names)]
+    _compute(plans, options, dry_run, json)
+
+
+@app.command()
+def run(
+    manifest: Annotated[Path, typer.Argument(help="a manifest file")],
+    size: SizeOption = "quick",
+    set_: Set = None,
+    workers: Workers = None,
+    serial: Serial = False,
+    cluster: Cluster = None,
+    refresh: Refresh = False,
+    plugin: Plugins = None,
+    only: Only = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Run a manifest of your own, or one of ours with other values: -s overlap.h=0.3,0.7."""
+    from experiments.check import load_manifest
+    from experiments.plan import make_plan, parse_overrides
+
+    options = _options(workers, serial, cluster, refresh, plugin, only)
+    plan = make_plan(load_manifest(manifest), size, parse_overrides(set_ or []))
+    _compute([plan], options, dry_run, json)
+
+
+@app.command()
+def status(names: AnyNames = None, size: SizeOption = "quick", json: Json = False) -> None:
+    """Show what is done, missing, failed and running, and how to redo a failed run alone."""
+    from experiments.plan import make_plan
+    from experiments.status import print_status, status_rows
+    from experiments.store import Store
+
+    plans = [make_plan(manifest, size) for manifest in _manifests(names or ["*"])]
+    rows = status_rows(plans, Store(results_root()))
+    _print_json({"schema": 1, "experiments": rows}) if json else print_status(rows)
+
+
+@app.command()
+def compare(
+    name: Annotated[str, typer.Argument(help="an experiment, or a manifest file")],
+    size: SizeOption = "quick",
+    baseline: Annotated[str | None, typer.Option(help="compare with this policy only")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="only these metrics")] = None,
+    plugin: Plugins = None,
+    set_: Set = None,
+    json: Json = False,
+) -> None:
+    """Put policies side by side on one sweep, paired by point and seed."""
+    from experiments.compare import comparison, print_comparison
+    from experiments.plan import make_plan, parse_overrides
+    from experiments.store import Store
+    from experiments.tables import collect
+
+    _load_plugins(plugin)
+    plan = make_plan(_manifest_or_file(name), size, parse_overrides(set_ or []))
+    rows = comparison(collect(plan, Store(results_root())), baseline, metric)
+    if json:
+        return _print_json({"schema": 1, "rows": [row.as_json() for row in rows]})
+    print_comparison(rows)
+
+
+@app.command()
+def claims(names: AnyNames = None, size: SizeOption = "quick", json: Json = False) -> None:
+    """Show each claim: the paper's value, ours with its interval, the verdict."""
+    from experiments.claims import check_claims
+    from experiments.plan import make_plan
+    from experiments.reproduce import lacks_of
+    from experiments.store import Store
+    from experiments.tables import collect
+
+    store = Store(results_root())
+    plans = [make_plan(manifest, size) for manifest in _manifests(names or ["*"])]
+    checks = [c for p in plans for c in check_claims(collect(p, store), lacks_of(p))]
+    if json:
+        return _print_json({"schema": 1, "claims": [check.as_json() for check in checks]})
+    from experiments.display import claims_table
+
+    claims_table(checks)
+
+
+@app.command()
+def report(
+    names: AnyNames = None,
+    size: SizeOption = "quick",
+    out: Annotated[Path | None, typer.Option(help="default: build/report.html")] = None,
+    json: Json = False,
+) -> None:
+    """Write one HTML file with the figures, claims, data and provenance; it opens anywhere."""
+    from experiments.plan import make_plan
+    from experiments.report_job import make_report
+
+    plans = [make_plan(manifest, size) for manifest in _manifests(names or ["*"])]
+    path = make_report(plans, out or build_root() / "report.html")
+    _print_json({"schema": 1, "report": str(path)}) if json else print(path)
+
+
+@app.command()
+def doctor(
+    fresh: Annotated[bool, typer.Option(help="look again instead of the last hour's answer")] = False,
+    json: Json = False,
+) -> None:
+    """Show what this machine has, what each lack means, and what to install."""
+    from experiments.doctor import show
+
+    show(json=json, fresh=fresh)
+
+
+@app.command()
+def clean(
+    names: AnyNames = None,
+    stale: Annotated[bool, typer.Option(help="only runs that older code made")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do it, rather than say what would go")] = False,
+    json: Json = False,
+) -> None:
+    """Remove results: of some experiments, the stale ones, or failure records and leftovers."""
+    from experiments.cleaning import clean as do_clean
+
+    removed = do_clean(results_root(), names or [], stale_only=stale, really=yes)
+    if json:
+        return _print_json({"schema": 1, "removed": removed, "done": yes})
+    print(f"{'removed' if yes else 'would remove (say --yes)'}: {removed} runs")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of manifests, for editors that complete and check as you type."""
+    from experiments.manifest import Manifest
+
+    _print_json(Manifest.model_json_schema())
+
+
+def main() -> None:
+    """Run the command line; turn what a user did wrong into one message and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; what had finished is kept, the same command goes on", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        print(f"the system said no: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _compute(plans: list[Plan], options: Options, dry_run: bool, json: bool) -> None:
+    from experiments.reproduce import estimate, executor_for, reproduce, summary, todo_of
+    from experiments.store import Store
+
+    store = Store(results_root())
+    if dry_run:
+        rows = [
+            {"id": p.manifest.id, "size": p.size, "planned": len(p.runs), "todo": len(todo),
+             "time": estimate(p, len(todo))}
+            for p in plans
+            for todo in [todo_of(p, store, options)[0]]
+        ]  # fmt: skip
+        if json:
+            return _print_json({"schema": 1, "dry_run": True, "experiments": rows})
+        for row in rows:
+            print("{id} ({size}): {todo} of {planned} runs to do, about {time}".format_map(row))
+        return None
+    store.sweep_leftovers()
+    with executor_for(options, plans, store) as executor:
+        outcomes = [reproduce(plan, store, executor, options) for plan in plans]
+    if json:
+        checks = [check.as_json() for o in outcomes for check in o.checks]
+        failed = {i: why for o in outcomes for i, why in o.tally.failed.items()}
+        done = sum(o.tally.done for o in outcomes)
+        _print_json({"schema": 1, "done": done, "failed": failed, "claims": checks})
+    else:
+        print("\n".join(summary(outcomes)))
+    if any(o.tally.failed or o.trouble for o in outcomes):
+        raise typer.Exit(1)
+
+
+def _options(
+    workers: int | None,
+    serial: bool,
+    cluster: str | None,
+    refresh: bool,
+    plugin: list[Path] | None,
+    only: str | None,
+) -> Options:
+    from experiments.reproduce import Options
+
+    return Options(workers, serial, cluster, refresh, _load_plugins(plugin), only)
+
+
+def _load_plugins(paths: list[Path] | None) -> tuple[Path, ...]:
+    from experiments.worker import registries
+    from policies.registry import load_plugin
+
+    for path in paths or []:
+        print(f"warning: --plugin runs the code of {path}", file=sys.stderr)
+        try:
+            load_plugin(path, registries())
+        except Exception as error:  # a plug-in is a stranger's code and may raise anything
+            reason = f"{type(error).__name__}: {error}"
+            raise InputError(f"--plugin {path} could not be loaded: {reason}") from None
+    return tuple(path.resolve() for path in paths or [])
+
+
+def _manifests(names: list[str]) -> list[Any]:
+    from experiments.catalog import entries, select
+    from experiments.check import load_manifest
+    from experiments.paths import ROOT
+
+    return [load_manifest(ROOT / entry.file) for entry in select(names, entries())]
+
+
+def _manifest_or_file(name: str) -> Any:
+    from experiments.check import load_manifest
+
+    if name.endswith((".yaml", ".yml")):
+        return load_manifest(Path(name))
+    found = _manifests([name])
+    if len(found) > 1:
+        raise InputError(f"{name!r} matches {len(found)} experiments; name one")
+    return found[0]
+
+
+def _present(needed: set[str]) -> set[str]:
+    if not needed:
+        return set()
+    from experiments.doctor import capabilities
+
+    return {c.name for c in capabilities() if c.present}
+
+
+def _print_json(value: Any) -> None:
+    print(jsonlib.dumps(value, indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""What the run kind `serving-order` prepares and measures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from experiments.kinds.serving_order import MixWorkload, ServingConfig, TraceWorkload
+from policies.ordering.base import FINISHED, REJECTED, Plan
+from serving.density import ResourceModel
+from serving.engine.config import EngineConfig
+from serving.engine.result import EngineResult
+from serving.engine.series import (
+    COMPUTE_NS,
+    MEMORY_NS,
+    RUNNING,
+    STEP_NS,
+    STEPS,
+    USED_BLOCKS,
+)
+from serving.estimates import Estimate
+from serving.estimates import estimate as make_estimate
+from serving.mixes import blend
+from serving.pool import PoolView, Workload
+from serving.sharing import max_saved_tokens, pool_density
+from serving.standins import STANDINS
+from serving.traces.catalog import TRACES, load_trace, missing_message
+from serving.tree import build_tree
+from sim.gpu.hardware import gpu_named
+from sim.gpu.models import model_named
+from sim.gpu.overlap import overlap_named
+from sim.gpu.step_cost import StepRates, combine, step_rates
+from sim.streams import stream
+
+NS_PER_S = 1e9
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One run's workload and engine."""
+
+    config: ServingConfig
+    seed: int
+    workload: Workload
+    resources: ResourceModel
+    engine: EngineConfig
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the workload's chance depends on: neither policy nor GPU."""
+        return {"workload": self.config.workload.model_dump()}
+
+
+def prepare(config: ServingConfig, seed: int) -> Case:
+    """Return the case of a resolved configuration.
+
+    Raises:
+        ValueError: the workload cannot be read or generated, or the KV cache holds no block.
+    """
+    gpu, model = gpu_named(config.gpu), model_named(config.model)
+    profiled = config.rates == "profiled"
+    block = config.tokens_per_block()
+    blocks = config.kv_bytes() // (model.kv_bytes_per_token * block)
+    overlap = overlap_named(config.overlap.kind, getattr(config.overlap, "h", None))
+    rates = step_rates(gpu, model, overlap, profiled=profiled, gpus=config.gpus)
+    limits = (config.max_batched_tokens, config.max_seqs, config.kv_reserve)
+    engine = EngineConfig(rates, blocks, *limits)
+    resources = ResourceModel.of(gpu, model, profiled=profiled, gpus=config.gpus)
+    return Case(config, seed, _workload(config, seed, block), resources, engine)
+
+
+def _workload(config: ServingConfig, seed: int, block_tokens: int) -> Workload:
+    wanted = config.workload
+    rng = stream(seed, {"workload": wanted.model_dump()}, "requests")
+    if isinstance(wanted, MixWorkload):
+        shape = (wanted.density, wanted.sharing, wanted.requests)
+        return blend(*shape, block_tokens, rng, wanted.min_videos)
+    size = wanted.requests or TRACES[wanted.name].requests
+    if not isinstance(wanted, TraceWorkload):
+        return STANDINS[wanted.name](size, block_tokens, rng)
+    trace = load_trace(wanted.name, wanted.sha256)
+    whole = trace.workload(block_tokens, f"{TRACES[wanted.name].published}: {wanted.name}")
+    if wanted.requests is None or wanted.requests >= len(whole.pool):
+        return whole
+    start = int(rng.integers(0, len(whole.pool) - wanted.requests + 1))
+    return whole.subset(np.arange(start, start + wanted.requests))
+
+
+def plan(case: Case, order: type) -> tuple[Estimate, Plan]:
+    """Estimate lengths if the order wants them, and let it plan.
+
+    An order that does not read estimates gets no sample; its estimates are the pool's mean.
+    """
+    wanted = case.config.estimate
+    needed = order.needs_estimates or wanted.kind != "sample"
+    tree = build_tree(case.workload.pool)
+    rng = stream(case.seed, case.identity, "sample")
+    kind = wanted.kind if needed else "mean"
+    estimate = make_estimate(case.workload, tree, kind, wanted.p, rng)
+    capacity = case.engine.kv_blocks * case.workload.pool.block_tokens
+    pool = case.workload.pool
+    view = PoolView.of(pool, estimate.output_tokens, case.resources, capacity)
+    return estimate, order().plan(view, stream(case.seed, case.identity, "order"))
+
+
+def optimum_s(rates: StepRates, compute_s: float, memory_s: float) -> float:
+    """Return the overlap model's time for the two amounts, in seconds."""
+    return combine(rates.overlap_code, rates.hidden_fraction, compute_s, memory_s)
+
+
+def metrics(case: Case, estimate: Estimate, result: EngineResult) -> dict[str, Any]:
+    """Return the metrics of one run; requests that were rejected count nowhere but there."""
+    done = result.status == FINISHED
+    workload = case.workload if done.all() else case.workload.subset(np.flatnonzero(done))
+    pool, output = workload.pool, workload.output_tokens
+    totals = result.totals
+    makespan = totals.makespan_ns / NS_PER_S
+    prefill, tokens = int(pool.prompt_tokens.sum()), int(pool.prompt_tokens.sum() + output.sum())
+    saved = max_saved_tokens(pool)
+    compute = float(case.resources.comp_s(np.float64(tokens - saved)))
+    memory = float(case.resources.mem_s(pool.prompt_tokens, output).sum())
+    peak = ResourceModel.of(
+        gpu_named(case.config.gpu), model_named(case.config.model), gpus=case.config.gpus
+    )
+    practical = optimum_s(case.engine.rates, compute, memory)
+    error = np.abs(estimate.output_tokens - case.workload.output_tokens)
+    return {
+        "makespan_s": makespan,
+        "throughput_tokens_s": _share(tokens, makespan),
+        "share_of_ideal_optimum": _share(max(compute, memory), makespan),
+        "share_of_practical_optimum": _share(practical, makespan),
+        "prefix_hit_ratio": _share(totals.first_hit_tokens, prefill),
+        "sharing_kept": totals.first_hit_tokens / saved if saved else 1.0,
+        "max_sharing": _share(saved, prefill),
+        "max_sharing_compute": _share(saved, tokens),
+        "density": pool_density(pool, output, saved, peak) if done.any() else 0.0,
+        "ideal_compute_s": compute,
+        "ideal_memory_s": memory,
+        "compute_busy_share": _share(totals.compute_ns, totals.makespan_ns),
+        "memory_busy_share": _share(totals.memory_ns, totals.makespan_ns),
+        "preemptions": totals.preemptions,
+        "recomputed_tokens": totals.dropped_tokens - totals.resume_hit_tokens,
+        "steps": totals.steps,
+        "mean_batch": _share(totals.running_steps, totals.steps),
+        "requests_done": int(done.sum()),
+        "requests_rejected": int((result.status == REJECTED).sum()),
+        "sampled_requests": int(estimate.run_first.size),
+        "estimate_error_tokens": float(error.mean()) if error.size else 0.0,
+        "kv_blocks": case.engine.kv_blocks,
+        "block_tokens": pool.block_tokens,
+    }
+
+
+def _share(part: float, whole: float) -> float:
+    """Return part / whole, 0 where there is no whole."""
+    return float(part / whole) if whole else 0.0
+
+
+def use_over_time(case: Case, result: EngineResult) -> dict[str, list[float]]:
+    """Return how busy compute and memory were, and the batch, per bucket of steps."""
+    rows = result.series
+    step_ns, steps = np.maximum(rows[:, STEP_NS], 1), np.maximum(rows[:, STEPS], 1)
+    columns = {
+        "end_s": np.cumsum(rows[:, STEP_NS]) / NS_PER_S,
+        "steps": rows[:, STEPS],
+        "compute_share": rows[:, COMPUTE_NS] / step_ns,
+        "memory_share": rows[:, MEMORY_NS] / step_ns,
+        "running": rows[:, RUNNING] / steps,
+        "kv_used_share": rows[:, USED_BLOCKS] / steps / case.engine.kv_blocks,
+    }
+    return {name: values.tolist() for name, values in columns.items()}
+
+
+def notes(case: Case) -> list[str]:
+    """Return what a reader must know of the workload."""
+    wanted = case.config.workload
+    absent = wanted.kind == "standin"
+    return [case.workload.origin, *([missing_message(wanted.name)] if absent else [])]

@@ -1,0 +1,182 @@
+"""The main job: compute what is missing of some experiments, export, draw, check the claims."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from experiments.claims import Check, check_claims
+from experiments.doctor import capabilities
+from experiments.executors.base import Executor
+from experiments.identity import RunSpec
+from experiments.kinds.base import KINDS
+from experiments.paths import build_root
+from experiments.plan import Plan
+from experiments.problems import InputError
+from experiments.progress import Progress, duration
+from experiments.session import Tally, compute, missing
+from experiments.store import Store
+from experiments.tables import Results, collect, export
+
+
+@dataclass(frozen=True)
+class Options:
+    """How runs are computed."""
+
+    workers: int | None = None
+    serial: bool = False
+    cluster: str | None = None
+    refresh: bool = False
+    plugins: tuple[Path, ...] = ()
+    only: str | None = None
+
+
+@dataclass
+class Outcome:
+    """What became of one experiment."""
+
+    results: Results
+    tally: Tally
+    checks: list[Check] = field(default_factory=list)
+    lacks: tuple[str, ...] = ()
+    figure: Path | None = None
+    trouble: str = ""
+
+
+def lacks_of(plan: Plan) -> tuple[str, ...]:
+    """Return the capabilities that the experiment needs and this machine does not have."""
+    needs = {*plan.manifest.needs, *KINDS.get(plan.manifest.kind).needs}
+    if not needs:
+        return ()
+    present = {c.name for c in capabilities() if c.present}
+    return tuple(sorted(needs - present))
+
+
+def todo_of(plan: Plan, store: Store, options: Options) -> tuple[list[RunSpec], Tally]:
+    """Return the runs of a plan to compute now, and the tally of the others.
+
+    Raises:
+        InputError: `only` names no run of the plan.
+    """
+    runs = plan.runs
+    if options.only is not None:
+        runs = tuple(spec for spec in runs if spec.id.startswith(options.only))
+        if not runs:
+            raise InputError(f"--only {options.only}: no run of {plan.manifest.id} starts so")
+    return missing(runs, store, options.refresh)
+
+
+def reproduce(plan: Plan, store: Store, executor: Executor | None, options: Options) -> Outcome:
+    """Compute one experiment, then `finish` it."""
+    todo, tally = todo_of(plan, store, options)
+    lacks = lacks_of(plan)
+    if todo and not lacks and executor is not None:
+        label = f"{plan.manifest.id} ({plan.size})"
+        say(f"{label}: {len(todo)} runs to do, {len(plan.runs) - len(todo)} there already")
+        with Progress(label, len(todo), executor.workers) as progress:
+            new = compute(
+                todo,
+                store,
+                executor,
+                plugins=options.plugins,
+                refresh=options.refresh,
+                on_report=progress,
+            )
+        tally = Tally(new.done, tally.cached + new.cached, tally.stale, new.failed)
+        if options.refresh:
+            tally.stale = 0
+    return finish(plan, store, tally, lacks)
+
+
+def finish(plan: Plan, store: Store, tally: Tally, lacks: tuple[str, ...]) -> Outcome:
+    """Export the table, draw the figure and check the claims of what is in the store."""
+    results = collect(plan, store)
+    outcome = Outcome(results, tally, lacks=lacks)
+    if results.run_ids:
+        export(results, store.root)
+        outcome.figure, outcome.trouble = _draw(results)
+    outcome.checks = check_claims(results, lacks)
+    return outcome
+
+
+def _draw(results: Results) -> tuple[Path | None, str]:
+    from experiments.figures.render import render
+
+    drawn = render(results, build_root() / "figures")
+    return drawn.svg, drawn.problem
+
+
+@contextmanager
+def executor_for(options: Options, plans: Sequence[Plan], store: Store) -> Iterator[Executor | None]:
+    """Yield the executor that the options ask for, or None where nothing is to be computed.
+
+    It is stopped at the end, also by Ctrl-C or SIGTERM, which arrive here as KeyboardInterrupt.
+    """
+    if not any(todo_of(plan, store, options)[0] and not lacks_of(plan) for plan in plans):
+        yield None
+        return
+    executor = _make(options)
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield executor
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        executor.stop()
+
+
+def _make(options: Options) -> Executor:
+    if options.cluster is not None:
+        from experiments.executors.cluster import ClusterExecutor
+
+        return ClusterExecutor(options.cluster)
+    if options.serial:
+        from experiments.executors.serial import SerialExecutor
+
+        return SerialExecutor()
+    from experiments.executors.local import LocalExecutor
+
+    return LocalExecutor(options.workers)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def say(text: str) -> None:
+    """Tell the user how it goes, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Yield the lines that end a session: per experiment its runs, claims, troubles, failures."""
+    for outcome in outcomes:
+        plan, tally = outcome.results.plan, outcome.tally
+        counts = f"{len(outcome.results.run_ids)}/{len(plan.runs)} runs"
+        extra = [f"{len(tally.failed)} failed"] if tally.failed else []
+        if tally.stale:
+            extra.append(f"{tally.stale} stale: made by older code; --refresh redoes them")
+        if outcome.lacks:
+            extra.append(f"needs {', '.join(outcome.lacks)}: see `triptych doctor`")
+        yield f"{plan.manifest.id} ({plan.size}): " + "; ".join([counts, *extra])
+        yield from (f"  {check.claim.id}: {check.sentence()}" for check in outcome.checks)
+        if outcome.trouble:
+            yield f"  no figure: {outcome.trouble}"
+        for run_id, reason in tally.failed.items():
+            yield f"  failed {run_id[:12]}: {reason}"
+            yield f"    alone, in the foreground: {rerun_command(plan, run_id)}"
+
+
+def rerun_command(plan: Plan, run_id: str) -> str:
+    """Return the command that does one run alone, in the foreground."""
+    size = f"--size {plan.size} --only {run_id[:12]} --serial"
+    return f"triptych reproduce {plan.manifest.id} {size}"
+
+
+def estimate(plan: Plan, todo: int) -> str:
+    """Return the expected time for `todo` runs of the plan, from the manifest's measured time."""
+    share = todo / len(plan.runs)
+    return duration(plan.manifest.size(plan.size).seconds * share)

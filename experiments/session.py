@@ -1,0 +1,97 @@
+"""Doing a list of runs: what is missing, with progress, resumable at any moment."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from experiments import provenance
+from experiments.executors.base import Executor
+from experiments.identity import RunSpec
+from experiments.run_index import RunIndex
+from experiments.store import Store
+from experiments.worker import Report, Task
+
+IN_FLIGHT_PER_WORKER = 8
+BUSY_PERIOD_S = 0.5
+
+
+@dataclass
+class Tally:
+    """What a session did. `failed` maps run id -> one-line reason."""
+
+    done: int = 0
+    cached: int = 0
+    stale: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def missing(runs: Iterable[RunSpec], store: Store, refresh: bool) -> tuple[list[RunSpec], Tally]:
+    """Return the runs to compute, and a tally of those that need not be.
+
+    A finished run that other code made is `stale`: it is kept, unless `refresh` asks for it.
+    """
+    runs = list(runs)
+    made_by = RunIndex(store).fingerprints(spec.id for spec in runs)
+    tally, todo = Tally(), []
+    for spec in runs:
+        stale = spec.id in made_by and made_by[spec.id] != spec.fingerprint
+        tally.stale += stale
+        tally.cached += spec.id in made_by and not stale
+        if spec.id not in made_by or (stale and refresh):
+            todo.append(spec)
+    return todo, tally
+
+
+def compute(
+    runs: Sequence[RunSpec],
+    store: Store,
+    executor: Executor,
+    *,
+    plugins: Sequence[Path] = (),
+    refresh: bool = False,
+    on_report: Callable[[Report], None] = lambda report: None,
+) -> Tally:
+    """Compute `runs` and return the tally; a failure of one is no reason to stop the others.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the executor is the caller's to stop. All that had finished
+            is stored, and calling again goes on with the rest.
+    """
+    tally = Tally()
+    environment = provenance.environment()
+    tasks = [Task(spec, store.root, tuple(plugins), refresh, environment) for spec in runs]
+    for report in _reports(tasks, executor):
+        if report.status == "failed":
+            tally.failed[report.run_id] = report.reason
+        elif report.status == "cached":
+            tally.cached += 1
+        else:
+            tally.done += 1
+        on_report(report)
+    return tally
+
+
+def _reports(tasks: Iterable[Task], executor: Executor) -> Iterator[Report]:
+    """Yield final reports; runs that another process is doing are asked for again later."""
+    waiting = deque(tasks)
+    flying: dict[Future[Report], Task] = {}
+    while waiting or flying:
+        while waiting and len(flying) < IN_FLIGHT_PER_WORKER * executor.workers:
+            task = waiting.popleft()
+            flying[executor.submit(task)] = task
+        finished, _ = wait(flying, return_when=FIRST_COMPLETED)
+        busy = 0
+        for future in finished:
+            task, report = flying.pop(future), future.result()
+            if report.status == "busy":
+                waiting.append(task)
+                busy += 1
+            else:
+                yield report
+        if busy and busy == len(finished):
+            time.sleep(BUSY_PERIOD_S)

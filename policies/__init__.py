@@ -1,0 +1,1 @@
+"""What is compared: one file per policy, found by its `@register("name")`."""

@@ -1,0 +1,1 @@
+"""Offline LLM serving: requests and traces, prefix tree, densities, the batch engine."""
