@@ -124,7 +124,7 @@ def _read(path: Path) -> Entry:
         runs[size] = [[spec.id, fingerprints.index(spec.fingerprint)] for spec in planned]
     return Entry(
         id=manifest.id,
-        file=str(path.relative_to(ROOT)),
+        file=str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path),
         title=manifest.title,
         question=manifest.question,
         panel=manifest.panel,
@@ -140,8 +140,8 @@ def _read(path: Path) -> Entry:
 
 
 def _key() -> str:
-    digest = hashlib.sha256(str(data_root()).encode())
-    folders = [ROOT / name for name in PACKAGES] + [data_root()]
+    digest = hashlib.sha256(f"{MANIFESTS}\n{data_root()}\n".encode())
+    folders = [ROOT / name for name in PACKAGES] + [MANIFESTS, data_root()]
     for path in sorted(file for folder in folders for file in _files(folder)):
         digest.update(path.encode() + b"\n")
     return digest.hexdigest()
@@ -150,7 +150,13 @@ def _key() -> str:
 def _files(folder: Path) -> Iterator[str]:
     """Yield `path size time` of each source, manifest or data file below `folder`."""
     is_code = folder.is_relative_to(ROOT) and folder != data_root()
-    for place, subfolders, names in os.walk(folder):
+    seen: set[str] = set()  # links are followed, data often lie on another disk; cycles are not
+    for place, subfolders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
         subfolders[:] = [n for n in subfolders if n != "__pycache__" and n[0] != "."]
         for name in names:
             if not is_code or name.endswith((".py", ".yaml")):

@@ -234,8 +234,11 @@ def _overlay(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def _origin(manifest: Manifest, size: str, point: Point, loc: Loc) -> Loc:
     """Return where in the manifest the value at `loc` of a point's configuration is written."""
     dotted = ".".join(map(str, loc))
+    bases = (manifest.size(size).base, manifest.base)
+    written = any(loc and loc[0] in base for base in bases)
     for name in point:
-        if dotted == name or dotted.startswith(f"{name}."):
+        above = name.startswith(f"{dotted}.") and not written
+        if dotted == name or dotted.startswith(f"{name}.") or above:
             own = manifest.size(size).axes is not None
             start: Loc = ("sizes", size, "axes") if own else ("axes",)
             return (*start, *_axis_place(manifest, size, name))

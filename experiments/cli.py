@@ -175,10 +175,11 @@ def report(
 ) -> None:
     """Write one HTML file with the figures, claims, data and provenance; it opens anywhere."""
     from experiments.plan import make_plan
-    from experiments.report_job import make_report
+    from experiments.reproduce import report_on
+    from experiments.store import Store
 
     plans = [make_plan(manifest, size) for manifest in _manifests(names or ["*"])]
-    path = make_report(plans, out or build_root() / "report.html")
+    path = report_on(plans, Store(results_root()), out or build_root() / "report.html")
     _print_json({"schema": 1, "report": str(path)}) if json else print(path)
 
 

@@ -72,7 +72,9 @@ def comparison(
     Raises:
         InputError: the sweep compares fewer than two policies, or a name is not in it.
     """
-    policies = [str(name) for name in dict.fromkeys(s.config["policy"] for s in results.plan.runs) if name]
+    policies = [
+        str(name) for name in dict.fromkeys(s.config["policy"] for s in results.plan.runs) if name
+    ]
     if len(policies) < 2:
         raise InputError(f"{results.manifest.id} has fewer than two policies to compare")
     base = _among(policies, baseline) if baseline else next(n for n in policies if n != policy)
@@ -108,20 +110,28 @@ def print_comparison(rows: Sequence[Row]) -> None:
 
 def as_table(rows: Sequence[Row]) -> Table:
     """Return the rows for a terminal."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(caption=f"mean paired difference, {CONFIDENCE:.0%} bootstrap interval")
-    for name in ("metric", "a", "b"):
-        table.add_column(name)
+    bases = list(dict.fromkeys(row.b for row in rows))
+    table = Table(
+        title=f"against b = {', '.join(bases)}",
+        caption=f"mean paired difference a - b, {CONFIDENCE:.0%} bootstrap interval",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+    )
+    table.add_column("metric, a", overflow="fold")
     for name in ("pairs", "a - b", "interval"):
-        table.add_column(name, justify="right")
-    table.add_column("winner")
-    for row in rows:
-        diff = "" if row.diff is None else f"{row.diff:+.4g}"
-        interval = "" if row.ci_low is None else f"[{row.ci_low:+.4g}, {row.ci_high:+.4g}]"
-        cells = (row.metric, row.a, row.b, str(row.pairs), diff, interval)
-        table.add_row(*cells, Text(verdict(row), style="bold" if row.winner else "dim"))
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("winner", overflow="fold")
+    for metric in dict.fromkeys(row.metric for row in rows):
+        table.add_row(Text(metric, style="bold"))
+        for row in (row for row in rows if row.metric == metric):
+            diff = "" if row.diff is None else f"{row.diff:+.4g}"
+            interval = "" if row.ci_low is None else f"{row.ci_low:+.3g} .. {row.ci_high:+.3g}"
+            said = Text(verdict(row), style="bold" if row.winner else "dim")
+            table.add_row(f"  {row.a}", str(row.pairs), diff, interval, said)
     return table
 
 
@@ -130,7 +140,7 @@ def verdict(row: Row) -> str:
     if row.winner is not None:
         return row.winner
     if row.differs:
-        return f"{row.a if (row.diff or 0) > 0 else row.b} is higher"
+        return f"{row.a if (row.diff or 0) > 0 else row.b} higher"
     if row.diff == 0 and row.ci_low is None:
         return "equal"
     return "no difference" if row.ci_low is not None else f"too few pairs ({row.pairs})"

@@ -1,4 +1,4 @@
-"""Where things are. `TRIPTYCH_RESULTS` and `TRIPTYCH_BUILD` move the two folders that we write."""
+"""Where things are; `TRIPTYCH_*` variables move the folders that we read and write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MANIFESTS = ROOT / "experiments" / "manifests"
+MANIFESTS = Path(os.environ.get("TRIPTYCH_MANIFESTS") or ROOT / "experiments/manifests").absolute()
 FIGURES = ROOT / "experiments" / "figures"
 RECORDED = ROOT / "experiments" / "recorded"
 PACKAGES = ("sim", "emu", "policies", "serving", "tuning", "experiments")

@@ -86,7 +86,10 @@ def make_plan(manifest: Manifest, size: str, overrides: Overrides | None = None)
     if (total := len(points) * len(policies) * len(seeds)) > MAX_POINTS:
         raise InputError(f"{manifest.id}: makes {total} runs, more than {MAX_POINTS}")
     for point, plain in zip(points, configs, strict=True):
-        resolved = kind.resolve(plain)
+        try:
+            resolved = kind.resolve(plain)
+        except ValueError as error:
+            raise InputError(f"{manifest.id}: {error}") from None
         for policy in policies:
             mark = code_fingerprint(manifest.kind, policy)
             for seed in seeds:

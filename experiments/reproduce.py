@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from experiments.claims import Check, check_claims
@@ -94,20 +95,29 @@ def reproduce(plan: Plan, store: Store, executor: Executor | None, options: Opti
 
 def finish(plan: Plan, store: Store, tally: Tally, lacks: tuple[str, ...]) -> Outcome:
     """Export the table, draw the figure and check the claims of what is in the store."""
+    from experiments.figures.render import render
+
     results = collect(plan, store)
     outcome = Outcome(results, tally, lacks=lacks)
     if results.run_ids:
         export(results, store.root)
-        outcome.figure, outcome.trouble = _draw(results)
+        drawn = render(results, build_root() / "figures")
+        outcome.figure, outcome.trouble = drawn.svg, drawn.problem
     outcome.checks = check_claims(results, lacks)
     return outcome
 
 
-def _draw(results: Results) -> tuple[Path | None, str]:
+def report_on(plans: Sequence[Plan], store: Store, path: Path) -> Path:
+    """Write the HTML report on what is in the store; compute nothing."""
     from experiments.figures.render import render
+    from experiments.report import Entry, write_report
 
-    drawn = render(results, build_root() / "figures")
-    return drawn.svg, drawn.problem
+    entries = []
+    for plan in plans:
+        results, lacks = collect(plan, store), lacks_of(plan)
+        figure = render(results, build_root() / "figures")
+        entries.append(Entry(results, check_claims(results, lacks), figure, lacks))
+    return write_report(entries, path, datetime.now(UTC).isoformat(timespec="minutes"))
 
 
 @contextmanager

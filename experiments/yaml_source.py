@@ -16,6 +16,9 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
 MAX_NODES = 100_000
 
+TAG = "tag:yaml.org,2002:"
+TAGS = {TAG + name for name in ("null", "bool", "int", "float", "str", "seq", "map", "merge")}
+
 Field = tuple[str | int, ...]
 
 
@@ -29,7 +32,7 @@ def load_yaml(path: Path) -> tuple[dict[str, Any], str]:
     try:
         value = _construct(text)
     except _Fault as fault:
-        line = line_of(text, fault.field) if fault.line is None else fault.line
+        line = line_of(text, fault.field) if fault.field else fault.line
         name = ".".join(map(str, fault.field))
         raise InvalidManifest([Problem(str(path), line, name, str(fault))]) from None
     if not isinstance(value, dict):
@@ -97,9 +100,10 @@ def _construct(text: str) -> Any:
     import ruamel.yaml
 
     try:
-        node = _loader().compose(text)
+        constructor, _ = _loader().get_constructor_parser(text)
+        node = constructor.composer.get_single_node()
         _measure(node, {}, set())
-        value = _loader().load(text)
+        value = None if node is None else constructor.construct_document(node)
     except ruamel.yaml.error.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = " ".join((error.problem or error.context or "is not YAML").split())
@@ -127,6 +131,7 @@ def _measure(
     if id(node) in open_nodes:
         raise _Fault("an alias contains itself", line)
     if id(node) not in known:
+        _check_node(node, line)
         open_nodes.add(id(node))
         below = [_measure(child, known, open_nodes) for child in _children(node)]
         open_nodes.discard(id(node))
@@ -138,6 +143,20 @@ def _measure(
     if size > MAX_NODES:
         raise _Fault(f"holds more than {MAX_NODES} values", line)
     return size, levels
+
+
+def _check_node(node: Any, line: int) -> None:
+    """Refuse what is no JSON value by its tag, also by the one that its text implies."""
+    tag = str(node.tag)
+    if tag not in TAGS:
+        shown = tag.removeprefix(TAG)[:40]
+        raise _Fault(f"a value of type {shown!r} is not allowed here; put it in quotes", line)
+    if tag == f"{TAG}int" and len(node.value) > 80:
+        raise _Fault("the number does not fit 64 bits", line)
+    for item in node.value:
+        if isinstance(item, tuple) and item[0].tag not in (f"{TAG}str", f"{TAG}merge"):
+            key = str(item[0].value)[:40]
+            raise _Fault(f"key {key!r} is not text; put it in quotes", item[0].start_mark.line + 1)
 
 
 def _children(node: Any) -> list[Any]:
@@ -163,8 +182,6 @@ def _child(node: Any, part: str | int) -> tuple[int, Any] | None:
 def _check_json(value: Any, field: Field) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
-            if not isinstance(key, str):
-                raise _Fault(f"key {str(key)[:40]!r} is not text; put it in quotes", None, field)
             _check_json(key, (*field, key))
             _check_json(item, (*field, key))
     elif isinstance(value, list):
@@ -176,6 +193,3 @@ def _check_json(value: Any, field: Field) -> None:
         raise _Fault("the number does not fit 64 bits", None, field)
     elif isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
         raise _Fault("holds half a character (an unpaired surrogate)", None, field)
-    elif value is not None and not isinstance(value, str | int | float | bool):
-        kind = type(value).__name__
-        raise _Fault(f"a value of type {kind} is not allowed here; put it in quotes", None, field)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.kinds.serving_order import MixWorkload, ServingConfig, TraceWorkload
+from experiments.kinds.serving_config import MixWorkload, ServingConfig, TraceWorkload
 from policies.ordering.base import FINISHED, REJECTED, Plan
 from serving.density import ResourceModel
 from serving.engine.config import EngineConfig

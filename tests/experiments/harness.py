@@ -6,10 +6,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from experiments.identity import RunSpec
+from experiments.kinds.base import Outcome
+from experiments.plan import Plan
+from experiments.store import Store
+from experiments.tables import Results, collect
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = Path(__file__).with_name("plugin_kinds.py")
@@ -104,3 +110,12 @@ def sweep(home: Path, **fields: Any) -> Sweep:
 def seeds(count: int) -> Mapping[str, Sequence[int] | int]:
     """Return the field of a manifest that asks for `count` seeds."""
     return {"seeds": count}
+
+
+def fill(store: Store, plan: Plan, metrics: Callable[[RunSpec], Mapping[str, Any] | None]) -> Results:
+    """Store for each run of a plan what `metrics` says (None: not done); return the results."""
+    for spec in plan.runs:
+        values = metrics(spec)
+        if values is not None:
+            store.put(spec.id, Outcome(values), {"id": spec.id, "fingerprint": spec.fingerprint})
+    return collect(plan, store)

@@ -1,0 +1,52 @@
+# Every target sets up what it needs; in a fresh clone `make reproduce` is the first command.
+PYTHON ?= python3
+SETUP := $(PYTHON) -m experiments.setup
+BIN := .venv/bin
+BENCH ?= *
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce test test-fast bench lint docs lock clean
+
+help:
+	@echo 'make reproduce      every experiment at quick size, then build/report.html'
+	@echo 'make test           all tests; says what was skipped and why'
+	@echo 'make test-fast      without the extensive ones, on two processes, under 2 minutes'
+	@echo 'make bench BENCH=G  benchmarks whose names match the glob G; build/bench.json'
+	@echo 'make lint           ruff and pyright'
+	@echo 'make docs           build/docs/index.html'
+	@echo 'make lock           resolve anew: constraints.txt and environment.yml'
+	@echo 'make clean          remove build/ and caches; results/ and .venv stay'
+
+reproduce:
+	@$(SETUP) venv
+	@status=0; $(BIN)/triptych reproduce '*' --size quick || status=$$?; \
+	$(BIN)/triptych report && exit $$status
+
+test:
+	@$(SETUP) venv --extras cluster --groups test
+	@$(SETUP) programs chromium chromedriver
+	$(BIN)/python -m pytest --junitxml=build/test.xml
+
+test-fast:
+	@$(SETUP) venv --extras cluster --groups test
+	$(BIN)/python -m pytest -m 'not extensive' -n 2
+
+bench:
+	@$(SETUP) venv --extras cluster --groups test
+	$(BIN)/python -m tests.bench.run --select '$(BENCH)'
+
+lint:
+	@$(SETUP) venv --extras cluster --groups test lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+docs:
+	@$(SETUP) venv --groups docs
+	$(BIN)/sphinx-build -W -q -b html docs build/docs
+
+lock:
+	@$(SETUP) lock
+
+clean:
+	rm -rf build .cache .pytest_cache .ruff_cache .hypothesis triptych.egg-info

@@ -1,0 +1,1 @@
+"""Emulated networks: the kernel's own TCP between namespaces of this machine."""

@@ -1,0 +1,74 @@
+"""`triptych doctor`: the machine and its capabilities, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+
+from experiments.doctor.survey import Capability, capabilities
+
+
+def machine() -> dict[str, str]:
+    """Return the facts of this machine: CPU model, cores, memory, system, Python."""
+    return {
+        "CPU": _field("/proc/cpuinfo", "model name") or platform.machine(),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "memory": _memory(),
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+    }
+
+
+def _field(path: str, name: str) -> str:
+    """Return the first value of `name` in a file of `name: value` lines, or ""."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in pairs if key.strip() == name), "")
+
+
+def _memory() -> str:
+    kib = _field("/proc/meminfo", "MemTotal").removesuffix(" kB")
+    return f"{int(kib) / 2**20:.1f} GiB" if kib.isdigit() else "unknown"
+
+
+def as_json(rows: list[Capability]) -> str:
+    """Return the text of `triptych doctor --json`."""
+    return jsonlib.dumps({"schema": 1, "capabilities": [asdict(row) for row in rows]}, indent=2)
+
+
+def lack(row: Capability) -> str:
+    """Return the one line that says what a missing capability means and what to do."""
+    return f"no {row.name}: affects {', '.join(row.affects)}. To have it: {row.fix}"
+
+
+def show(json: bool = False, fresh: bool = False) -> None:
+    """Print what this machine has and what each lack means.
+
+    Args:
+        json: print JSON instead of tables.
+        fresh: probe now rather than take an answer that is less than an hour old.
+    """
+    rows = capabilities(fresh=fresh)
+    if json:
+        print(as_json(rows))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    for name, value in machine().items():
+        console.print(f"{name:7} {value}", markup=False)
+    table = Table("capability", "here", "version")
+    for row in rows:
+        mark = "[green]yes[/]" if row.present else "[red]no[/]"
+        table.add_row(row.name, mark, row.version or "")
+    console.print(table)
+    for row in rows:
+        if not row.present:
+            console.print(lack(row), markup=False, soft_wrap=True)

@@ -1,0 +1,149 @@
+"""One small probe per capability: bounded time, and nothing that outlives it.
+
+A probe returns the version ("" if it has none) where the capability is there, else None. It may
+raise; `survey` takes that as a lack.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from experiments.paths import ROOT
+from experiments.setup import gpu
+from experiments.setup.programs import run_program
+
+Probe = Callable[[], str | None]
+
+SECONDS = 10.0
+"""Bound on each program that a probe calls."""
+
+_BPF_PROG_GET_NEXT_ID = 11
+_BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
+
+
+def version_in(text: str) -> str:
+    """Return the first thing in `text` that looks like a version, or ""."""
+    found = re.search(r"\d+(\.\d+)+", text)
+    return found[0] if found else ""
+
+
+def _told(done: CompletedProcess[str]) -> str:
+    return version_in(done.stdout + done.stderr)
+
+
+def _root() -> str | None:
+    return "" if os.geteuid() == 0 else None
+
+
+def _netns() -> str | None:
+    run_program(["unshare", "-n", "true"], timeout_s=SECONDS)
+    return ""
+
+
+def _mininet() -> str | None:
+    return _told(run_program(["mn", "--version"], timeout_s=SECONDS))
+
+
+def _netem() -> str | None:
+    netem = ["tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"]
+    run_program(["tc", "-V"], timeout_s=SECONDS)
+    run_program(["unshare", "-n", *netem], timeout_s=SECONDS)
+    return platform.release()
+
+
+def _bpf() -> str | None:
+    """Tell whether the kernel describes its types and lets this process use bpf(2)."""
+    number = _BPF_SYSCALL.get(platform.machine())
+    if number is None or not Path("/sys/kernel/btf/vmlinux").exists():
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)
+    request = ctypes.create_string_buffer(64)  # "which program comes first?": reads only
+    answer = libc.syscall(number, _BPF_PROG_GET_NEXT_ID, request, len(request))
+    allowed = answer == 0 or ctypes.get_errno() == errno.ENOENT
+    return platform.release() if allowed else None
+
+
+def _clang() -> str | None:
+    return _told(run_program(["clang", "--version"], timeout_s=SECONDS))
+
+
+def _bpftool() -> str | None:
+    return _told(run_program(["bpftool", "version"], timeout_s=SECONDS))
+
+
+def _iperf3() -> str | None:
+    return _told(run_program(["iperf3", "--version"], timeout_s=SECONDS))
+
+
+def _package(module: str, distribution: str) -> str | None:
+    """Look for an installed package without importing it."""
+    if importlib.util.find_spec(module) is None:
+        return None
+    return importlib.metadata.version(distribution)
+
+
+def _tvm() -> str | None:
+    return _package("tvm", "apache-tvm")
+
+
+def _torch() -> str | None:
+    return _package("torch", "torch")
+
+
+def _vllm() -> str | None:
+    folders = ROOT.glob(".venv-vllm/lib/python3*/site-packages/vllm*-*.dist-info")
+    names = [re.fullmatch(r"vllm(?:_cpu)?-(.+)\.dist-info", folder.name) for folder in folders]
+    return next((name[1] for name in names if name), None)
+
+
+def _nvcc() -> str | None:
+    return _told(run_program(["nvcc", "--version"], timeout_s=SECONDS))
+
+
+def _gpu() -> str | None:
+    return ", ".join(gpu.nvidia_gpus()) or None
+
+
+def _julia() -> str | None:
+    return _told(run_program(["julia", "--version"], timeout_s=SECONDS))
+
+
+def _browser() -> str | None:
+    run_program(["chromedriver", "--version"], timeout_s=SECONDS)
+    return _told(run_program(["chromium", "--version"], timeout_s=SECONDS))
+
+
+def _ns3() -> str | None:
+    libraries = [*Path("/usr/lib").glob("libns3*core*"), *Path("/usr/lib").glob("*/libns3*core*")]
+    headers = [*Path("/usr/include").glob("ns3*/ns3/core-module.h")]
+    return version_in(headers[0].parents[1].name) if headers and libraries else None
+
+
+PROBES: dict[str, Probe] = {
+    "root": _root,
+    "netns": _netns,
+    "mininet": _mininet,
+    "netem": _netem,
+    "bpf": _bpf,
+    "clang": _clang,
+    "bpftool": _bpftool,
+    "iperf3": _iperf3,
+    "tvm": _tvm,
+    "torch": _torch,
+    "vllm": _vllm,
+    "nvcc": _nvcc,
+    "gpu": _gpu,
+    "julia": _julia,
+    "browser": _browser,
+    "ns3": _ns3,
+}
+"""Capability -> probe, in the order in which they are shown."""

@@ -1,0 +1,8 @@
+"""Orders on the Azure 2023 trace: gains, prefix hits, use of the GPU over time."""
+
+from __future__ import annotations
+
+from experiments.figures.serving_orders import draw_trace as draw
+from experiments.figures.serving_orders import trace_points as points
+
+__all__ = ["draw", "points"]

@@ -1,0 +1,132 @@
+"""The one table of external programs that the project calls, and their Debian packages.
+
+A test compares it with every program that the sources, the Makefile and `.ci/run` call.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from experiments.setup import SetupError
+
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+"""Where Debian keeps what only root has on its PATH (`tc`, `bpftool`)."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One external program.
+
+    Attributes:
+        name: what is called.
+        package: the Debian package that brings it, or None if Debian has none.
+        purpose: what goes without it where it is missing.
+        elsewhere: where to get it if Debian has no package.
+    """
+
+    name: str
+    package: str | None
+    purpose: str
+    elsewhere: str = ""
+
+    @property
+    def remedy(self) -> str:
+        """How to get it, in a few words."""
+        return f"apt-get install {self.package}" if self.package else self.elsewhere
+
+
+_ROWS = [
+    Program("apt-get", "apt", "installing what is missing, where this runs as root"),
+    Program("bash", "bash", "the continuous-integration script"),
+    Program("bpftool", "bpftool", "congestion control inside the kernel"),
+    Program("chromedriver", "chromium-driver", "tests of the report in a browser"),
+    Program("chromium", "chromium", "tests of the report in a browser"),
+    Program("clang", "clang", "congestion control inside the kernel"),
+    Program("dirname", "coreutils", "the continuous-integration script"),
+    Program("git", "git", "the commit in the provenance of a run"),
+    Program("iperf3", "iperf3", "emulated flows"),
+    Program("julia", None, "symbolic regression by PySR", "install Julia 1.10 from julialang.org"),
+    Program("make", "make", "the Makefile"),
+    Program("mn", "mininet", "emulated networks"),
+    Program("nvcc", "nvidia-cuda-toolkit", "compiling CUTLASS templates"),
+    Program("nvidia-smi", "nvidia-smi", "naming the GPU"),
+    Program("python3", "python3", "everything"),
+    Program("rm", "coreutils", "make clean"),
+    Program("tc", "iproute2", "emulated links"),
+    Program("unshare", "util-linux", "emulation in a network namespace of its own"),
+]
+PROGRAMS = {row.name: row for row in _ROWS}
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of `name` on PATH or where Debian keeps root's programs, or None."""
+    return shutil.which(name) or shutil.which(name, path=SBIN)
+
+
+def missing(names: Iterable[str]) -> list[Program]:
+    """Return the rows of those of `names` that this machine lacks.
+
+    Raises:
+        SetupError: a name is not in the table.
+    """
+    names = list(names)
+    if unknown := [name for name in names if name not in PROGRAMS]:
+        raise SetupError(
+            f"no such program in the table: {', '.join(unknown)} (known: {', '.join(PROGRAMS)})"
+        )
+    return [PROGRAMS[name] for name in names if find_program(name) is None]
+
+
+def left_out(rows: Iterable[Program], why: str) -> str:
+    """Return the one line that says what goes without `rows`, why, and the remedy."""
+    rows = list(rows)
+    names = ", ".join(row.name for row in rows)
+    purposes = "; ".join(dict.fromkeys(row.purpose for row in rows))
+    packages = list(dict.fromkeys(row.package for row in rows if row.package))
+    remedies = [f"apt-get install {' '.join(packages)}"] if packages else []
+    remedies += [row.elsewhere for row in rows if not row.package]
+    return f"left out for lack of {names} ({why}): {purposes}. Remedy: {'; '.join(remedies)}"
+
+
+def apt_install(packages: Iterable[str]) -> str | None:
+    """Install Debian packages where that is possible; return why it was not, or None."""
+    if os.geteuid() != 0:
+        return "not root"
+    if find_program("apt-get") is None:
+        return "no apt-get here"
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    wanted = sorted(set(packages))
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *wanted],
+    ):
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            return f"{' '.join(command[:2])} failed: {last}"
+    return None
+
+
+def ensure_programs(names: Iterable[str]) -> list[str]:
+    """Install by apt those of `names` that are missing.
+
+    Returns:
+        Lines for the user: what was installed, and what is left out, why, and the remedy.
+    """
+    rows = missing(names)
+    packaged = [row for row in rows if row.package]
+    lines = []
+    if packaged:
+        why = apt_install(row.package for row in packaged if row.package)
+        still = [row for row in packaged if find_program(row.name) is None]
+        if came := [row.name for row in packaged if row not in still]:
+            lines.append(f"installed {', '.join(came)}")
+        if still:
+            lines.append(left_out(still, why or "the package did not bring it"))
+    if foreign := [row for row in rows if not row.package]:
+        lines.append(left_out(foreign, "no Debian package"))
+    return lines

@@ -1,0 +1,101 @@
+"""The contract between an order of requests and the batch engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.registry import Registry
+
+if TYPE_CHECKING:  # naming the orders must not load numba
+    from serving.pool import PoolView
+
+ORDERS: Registry[Any] = Registry("policies.ordering", "request order")
+register = ORDERS.register
+
+NEW, RUNNING, PREEMPTED, FINISHED, REJECTED = 0, 1, 2, 3, 4
+NOT_NOW = -1
+
+
+@dataclass(frozen=True, eq=False)
+class OneEnded:
+    """Admit in this sequence: int64[n], a permutation of the request indices."""
+
+    sequence: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class TwoEnded:
+    """Admit from both ends of a sequence, the KV memory split by densities (dual scan).
+
+    Attributes:
+        sequence: int64[n], a permutation; compute-heavy requests on the left.
+        density: float64[n], density of the request at each *position*, >= 0.
+        footprint_tokens: int64[n], mean KV tokens held by the request at each position.
+        root_density: density of the whole pool.
+    """
+
+    sequence: NDArray[np.int64]
+    density: NDArray[np.float64]
+    footprint_tokens: NDArray[np.int64]
+    root_density: float
+
+
+@dataclass(frozen=True, eq=False)
+class BatchView:
+    """The batch at a moment when a request could be admitted. Read-only; never kept.
+
+    Attributes:
+        time_ns: simulated time at the start of the step.
+        status: int8[n]: NEW, RUNNING, PREEMPTED (comes back by itself), FINISHED or REJECTED.
+        running: int64[b], running requests, oldest admission first.
+        context_tokens: int64[n], tokens held in the KV cache by each running request.
+        free_blocks: KV blocks not held by a running request.
+        total_blocks: all KV blocks.
+        budget_tokens: tokens that the present step may still take.
+    """
+
+    time_ns: int
+    status: NDArray[np.int8]
+    running: NDArray[np.int64]
+    context_tokens: NDArray[np.int64]
+    free_blocks: int
+    total_blocks: int
+    budget_tokens: int
+
+
+class Adaptive(Protocol):
+    """A plan that decides while the batch runs."""
+
+    def next(self, batch: BatchView) -> int:
+        """Return a request whose status is NEW, or -1 for "not now".
+
+        Invoked only when the step's budget and the batch's seats allow an admission. An answer
+        that does not fit the KV cache stays the candidate until the next admission, completion
+        or preemption; then the question is asked again. It must depend on what it is shown.
+        """
+        ...
+
+
+Plan = OneEnded | TwoEnded | Adaptive
+
+
+class RequestOrder(Protocol):
+    """Decides the order in which an offline pool enters the batch. Constructed without arguments.
+
+    `needs_estimates` says whether `plan` reads the estimated output lengths; where it does not,
+    the engine runs no sample first.
+    """
+
+    name: ClassVar[str]
+    needs_estimates: ClassVar[bool]
+
+    def plan(self, view: PoolView, rng: np.random.Generator) -> Plan:
+        """Return the plan. Invoked once per run, before anything of the view is admitted.
+
+        The order must not change the view. `rng` is its only source of chance.
+        """
+        ...

@@ -1,0 +1,36 @@
+"""What the batch engine is told besides the requests and their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sim.gpu.step_cost import StepRates
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Limits of the engine and the rates of its GPU.
+
+    Attributes:
+        rates: what a step costs.
+        kv_blocks: KV blocks of `RequestPool.block_tokens` tokens each, >= 1.
+        max_batched_tokens: tokens per step, >= 1.
+        max_seqs: running requests at most, >= 1.
+        kv_reserve: in [0, 1]. Above 0, an admission also requires that the sum over running
+            requests of max(prompt + generated, prompt + kv_reserve x estimated output), the
+            candidate included, fits the KV cache; 0.5 is the average footprint of BlendServe,
+            1 the final one. 0 is vLLM's greedy admission.
+    """
+
+    rates: StepRates
+    kv_blocks: int
+    max_batched_tokens: int = 2048
+    max_seqs: int = 256
+    kv_reserve: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("kv_blocks", "max_batched_tokens", "max_seqs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if not 0.0 <= self.kv_reserve <= 1.0:
+            raise ValueError(f"kv_reserve must lie in [0, 1], got {self.kv_reserve}")

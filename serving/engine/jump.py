@@ -1,0 +1,151 @@
+"""Kernels that end a step, and that jump over steps in which nothing but decoding happens.
+
+A step without admission, completion, preemption or prefill is followed by steps of the same
+shape until a request completes or the free blocks run out: every running request gains one token
+per step, and a candidate that did not fit still does not, because free blocks only fall and each
+eviction from its cached prefix lengthens what it has to compute by as much. So k such steps cost
+one pass over the requests and an O(1) loop that adds up the same whole nanoseconds.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from policies.ordering.base import FINISHED
+from serving.engine import state as s
+from serving.engine.problem import Problem
+from serving.engine.schedule import give_block, label_full, leave_batch, reserve_of
+from serving.engine.series import add_step
+from serving.engine.state import Blocks, Run, Scan
+from sim.gpu.step_cost import StepRates, step_cost
+
+
+@numba.njit(cache=True)
+def _count_step(
+    blocks: Blocks, run: Run, rates: StepRates, tokens: int, pairs: int, kv: int, free: int
+) -> None:
+    c = run.c
+    compute, memory, ns = step_cost(rates, tokens, pairs, kv)
+    c[s.MAKESPAN_NS] += ns
+    c[s.STEPS] += 1
+    c[s.COMPUTE_NS] += compute
+    c[s.MEMORY_NS] += memory
+    c[s.SCHEDULED] += tokens
+    c[s.RUNNING_STEPS] += c[s.N_RUNNING]
+    used = blocks.users.size - free
+    add_step(run.series, ns, compute, memory, c[s.N_RUNNING], used)
+
+
+@numba.njit(cache=True)
+def _complete(problem: Problem, blocks: Blocks, run: Run, scan: Scan) -> None:
+    """Let finished requests leave, in running order."""
+    c = run.c
+    total, kept = c[s.N_RUNNING], 0
+    for i in range(total):
+        r = run.running[i]
+        if run.generated[r] < problem.output[r]:
+            run.running[kept] = r
+            kept += 1
+            continue
+        run.finish_ns[r] = c[s.MAKESPAN_NS]
+        run.status[r] = FINISHED
+        leave_batch(problem, blocks, run, scan, r)
+        run.computed[r] = 0
+        c[s.N_SETTLED] += 1
+        c[s.HEAD_LEFT] -= run.in_head[r]
+
+
+@numba.njit(cache=True)
+def finish_step(problem: Problem, blocks: Blocks, run: Run, scan: Scan, rates: StepRates) -> None:
+    """Advance the clock, emit tokens, let finished requests leave."""
+    c = run.c
+    _count_step(blocks, run, rates, c[s.TOKENS], c[s.PAIRS], c[s.KV_TOKENS], blocks.free[0])
+    if _emit(problem, run):
+        _complete(problem, blocks, run, scan)
+
+
+@numba.njit(cache=True)
+def _emit(problem: Problem, run: Run) -> bool:
+    """Give an output token to each request whose known tokens are computed; True if one ends."""
+    c, running, computed, generated = run.c, run.running, run.computed, run.generated
+    prompt, output, target, pending = problem.prompt, problem.output, problem.target, run.pending
+    done, reserved = False, 0
+    for i in range(c[s.N_RUNNING]):
+        r = running[i]
+        known = prompt[r] + generated[r]
+        if pending[r] == 0 or computed[r] < known:
+            pending[r] = 0
+            continue
+        pending[r] = 0
+        reserved += known + 1 > target[r]
+        generated[r] += 1
+        if generated[r] == 1:
+            run.first_ns[r] = c[s.MAKESPAN_NS]
+        done |= generated[r] == output[r]
+    c[s.RESERVED] += reserved
+    return done
+
+
+@numba.njit(cache=True)
+def _classes(problem: Problem, run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Group running requests by the step, modulo block size, in which they need a block.
+
+    Returns:
+        (offsets, members): class a owns members[offsets[a] : offsets[a + 1]], running order.
+    """
+    size, b = problem.block_tokens, run.c[s.N_RUNNING]
+    offsets = np.zeros(size + 1, np.int64)
+    for i in range(b):
+        offsets[-run.computed[run.running[i]] % size + 1] += 1
+    for a in range(size):
+        offsets[a + 1] += offsets[a]
+    place = offsets[:size].copy()
+    members = np.empty(b, np.int64)
+    for i in range(b):
+        a = -run.computed[run.running[i]] % size
+        members[place[a]] = run.running[i]
+        place[a] += 1
+    return offsets, members
+
+
+@numba.njit(cache=True)
+def jump(problem: Problem, blocks: Blocks, run: Run, scan: Scan, rates: StepRates) -> None:
+    """Do all steps up to the next completion or exhaustion of blocks at once."""
+    c, size = run.c, problem.block_tokens
+    b = c[s.N_RUNNING]
+    kv, limit = b, np.int64(1) << 62
+    for i in range(b):
+        r = run.running[i]
+        kv += run.computed[r]
+        limit = min(limit, problem.output[r] - run.generated[r])
+    offsets, members = _classes(problem, run)
+    free, k = blocks.free[0], 0
+    while k < limit:
+        a = k % size
+        free -= offsets[a + 1] - offsets[a]
+        if free < 0:
+            break
+        _count_step(blocks, run, rates, b, 0, kv, free)
+        for i in range(offsets[a], offsets[a + 1]):
+            give_block(blocks, run, members[i])
+        kv += b
+        k += 1
+    c[s.JUMPED_STEPS] += k
+    if k > 0:
+        _book_tokens(problem, blocks, run, k)
+    if k == limit:
+        _complete(problem, blocks, run, scan)
+
+
+@numba.njit(cache=True)
+def _book_tokens(problem: Problem, blocks: Blocks, run: Run, k: int) -> None:
+    c = run.c
+    for i in range(c[s.N_RUNNING]):
+        r = run.running[i]
+        before = run.computed[r]
+        c[s.RESERVED] -= reserve_of(problem, run, r)
+        run.computed[r] = before + k
+        run.generated[r] += k
+        c[s.RESERVED] += reserve_of(problem, run, r)
+        label_full(problem, blocks, run, r, before)

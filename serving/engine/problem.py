@@ -1,0 +1,73 @@
+"""The arrays that both engines work on, and the checks of what they are given."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.engine.config import EngineConfig
+from serving.estimates import Estimate
+from serving.pool import Workload
+
+
+class Problem(NamedTuple):
+    """Requests as the engine needs them; n requests.
+
+    Attributes:
+        prompt: int64[n], prompt tokens.
+        output: int64[n], true output tokens.
+        target: int64[n], KV tokens that `kv_reserve` wants kept for each request; 0 if off.
+        block_ids: int32[total], prefix ids of full prompt blocks.
+        block_offsets: int64[n + 1] into `block_ids`.
+        own_base: int64[n], id of each request's first block that is not a full prompt block;
+            such ids are shared with nobody, and matter only after a preemption.
+        ids: number of prefix ids and own ids together.
+        run_first: int64[s], to be finished before anything else is admitted.
+        fits: bool[n], False where a request can never fit the KV cache.
+        block_tokens: tokens per block.
+    """
+
+    prompt: NDArray[np.int64]
+    output: NDArray[np.int64]
+    target: NDArray[np.int64]
+    block_ids: NDArray[np.int32]
+    block_offsets: NDArray[np.int64]
+    own_base: NDArray[np.int64]
+    ids: int
+    run_first: NDArray[np.int64]
+    fits: NDArray[np.bool_]
+    block_tokens: int
+
+
+def make_problem(workload: Workload, estimate: Estimate, config: EngineConfig) -> Problem:
+    """Lay out the arrays. The last output token is never stored, hence the -1."""
+    pool, size = workload.pool, workload.pool.block_tokens
+    stored = pool.prompt_tokens + workload.output_tokens - 1
+    blocks = -(-stored // size)
+    own = np.r_[0, np.cumsum(np.maximum(blocks - pool.blocks_per_request, 0))]
+    shared = int(pool.block_ids.max()) + 1 if pool.block_ids.size else 0
+    reserved = np.floor(config.kv_reserve * estimate.output_tokens).astype(np.int64)
+    return Problem(
+        prompt=pool.prompt_tokens,
+        output=workload.output_tokens,
+        target=(pool.prompt_tokens + reserved) * (config.kv_reserve > 0),
+        block_ids=pool.block_ids,
+        block_offsets=pool.block_offsets,
+        own_base=shared + own[:-1],
+        ids=shared + int(own[-1]),
+        run_first=estimate.run_first,
+        fits=blocks <= config.kv_blocks,
+        block_tokens=size,
+    )
+
+
+def is_permutation(sequence: NDArray[np.integer], n: int) -> bool:
+    """Return whether `sequence` holds each of 0..n-1 once."""
+    sequence = np.asarray(sequence)
+    if sequence.shape != (n,) or not np.issubdtype(sequence.dtype, np.integer):
+        return False
+    return n == 0 or bool(
+        (np.bincount(sequence[(sequence >= 0) & (sequence < n)], minlength=n) == 1).all()
+    )

@@ -1,0 +1,271 @@
+"""The batch engine in plain Python, step by step, written to be read.
+
+Rules of vLLM V1's scheduler. Each step serves the running requests first, in order of admission:
+one decode token or the next chunk of the prompt, within the token budget. A request that finds no
+free KV block preempts from the tail of the running ones: the victim's blocks are freed, it goes
+to the front of the waiting ones and computes everything again when it resumes (generated tokens
+count as prompt then). A step that preempted admits nothing. Otherwise candidates are admitted
+while budget, seats and KV blocks last; admission never preempts and stops at the first candidate
+that does not fit. Hits are whole blocks and leave at least one token to compute; a block can be
+hit as soon as its tokens are scheduled. All requests are present at time zero.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from policies.ordering.base import (
+    FINISHED,
+    NEW,
+    NOT_NOW,
+    PREEMPTED,
+    REJECTED,
+    RUNNING,
+    Adaptive,
+    BatchView,
+)
+from serving.engine.config import EngineConfig
+from serving.engine.problem import Problem
+from serving.engine.reference_cache import BlockCache
+from serving.engine.reference_state import Request, Step
+from serving.engine.result import EngineResult, OrderError, Totals
+from serving.engine.series import add_step, finished_series, new_series
+from sim.gpu.step_cost import step_cost
+
+
+class ReferenceEngine:
+    """One run; `policy` is asked for candidates."""
+
+    def __init__(self, problem: Problem, config: EngineConfig, policy: Adaptive) -> None:
+        self.problem, self.config, self.policy = problem, config, policy
+        self.cache = BlockCache(config.kv_blocks)
+        self.capacity_tokens = config.kv_blocks * problem.block_tokens
+        columns = zip(problem.prompt, problem.output, problem.target, strict=True)
+        self.requests = [Request(i, *map(int, row)) for i, row in enumerate(columns)]
+        n = len(self.requests)
+        self.status = np.where(problem.fits, NEW, REJECTED).astype(np.int8)
+        self.context = np.zeros(n, np.int64)
+        self.running: list[Request] = []
+        self.resuming: deque[Request] = deque()
+        self.candidate: int | None = None  # None: ask again; -1: the policy said "not now"
+        self.first_ns, self.finish_ns = np.full((2, n), -1, np.int64)
+        self.hits, self.preempted = np.zeros((2, n), np.int64)
+        self.sums = dict.fromkeys(Totals.__dataclass_fields__, 0)
+        self.series = new_series()
+
+    def run(self) -> EngineResult:
+        """Run until every request is done or rejected."""
+        while (self.status != REJECTED).any() and not self._all_settled():
+            self._step()
+            self.cache.check([request.blocks for request in self.running])
+        result = EngineResult(
+            self.status,
+            self.first_ns,
+            self.finish_ns,
+            self.hits,
+            self.preempted,
+            Totals(**self.sums),
+            finished_series(self.series),
+        )
+        result.check_conservation(self.problem)
+        return result
+
+    def _all_settled(self) -> bool:
+        return bool((self.status >= FINISHED).all())
+
+    def _step(self) -> None:
+        step = Step(self.config.max_batched_tokens)
+        self._serve_running(step)
+        if not step.preempted:
+            self._admit(step)
+        if not self.running:
+            raise OrderError("the order admits nothing although nothing runs")
+        self._finish(step)
+
+    # -- running requests ---------------------------------------------------------------------
+
+    def _serve_running(self, step: Step) -> None:
+        i = 0
+        while i < len(self.running) and step.budget > 0:
+            request = self.running[i]
+            tokens = min(request.known - request.computed, step.budget)
+            if not self._make_room(request, tokens, step):
+                break
+            self._schedule(request, tokens, step)
+            i += 1
+
+    def _blocks_for(self, tokens: int) -> int:
+        return -(-tokens // self.problem.block_tokens)
+
+    def _make_room(self, request: Request, tokens: int, step: Step) -> bool:
+        """Preempt until the request's next blocks are free; False if it went itself."""
+        needed = self._blocks_for(request.computed + tokens) - len(request.blocks)
+        while needed > len(self.cache.free):
+            victim = self.running.pop()
+            self._preempt(victim)
+            step.preempted = True
+            if victim is request:
+                return False
+        return True
+
+    def _preempt(self, victim: Request) -> None:
+        self._release(victim)
+        self.sums["dropped_tokens"] += victim.computed
+        self.sums["preemptions"] += 1
+        self.preempted[victim.index] += 1
+        victim.computed = 0
+        self.context[victim.index] = 0
+        self.status[victim.index] = PREEMPTED
+        self.resuming.appendleft(victim)
+        self.candidate = None
+
+    def _release(self, request: Request) -> None:
+        for block in reversed(request.blocks):
+            self.cache.release(block)
+        request.blocks.clear()
+
+    def _schedule(self, request: Request, tokens: int, step: Step) -> None:
+        """Give the request its blocks and its part of the step."""
+        if request.computed < request.prefill_until:
+            step.pairs += tokens * request.computed + tokens * (tokens + 1) // 2
+        else:
+            step.kv_tokens += request.computed + 1
+        step.tokens += tokens
+        step.budget -= tokens
+        first_new_full = request.computed // self.problem.block_tokens
+        request.computed += tokens
+        self.context[request.index] = request.computed
+        while len(request.blocks) < self._blocks_for(request.computed):
+            request.blocks.append(self.cache.take())
+        for j in range(first_new_full, request.computed // self.problem.block_tokens):
+            self.cache.label(request.blocks[j], self._prefix_id(request, j))
+        request.scheduled = True
+
+    def _prefix_id(self, request: Request, j: int) -> int:
+        start, end = self.problem.block_offsets[request.index : request.index + 2]
+        if start + j < end:
+            return int(self.problem.block_ids[start + j])
+        return int(self.problem.own_base[request.index] + j - (end - start))
+
+    # -- admission ----------------------------------------------------------------------------
+
+    def _admit(self, step: Step) -> None:
+        while step.budget > 0 and len(self.running) < self.config.max_seqs:
+            request = self.resuming[0] if self.resuming else self._candidate(step)
+            if request is None or not self._try_admit(request, step):
+                return
+
+    def _candidate(self, step: Step) -> Request | None:
+        if self.candidate is None:
+            self.candidate = self._ask(step)
+        return None if self.candidate == NOT_NOW else self.requests[self.candidate]
+
+    def _ask(self, step: Step) -> int:
+        """The sample first, then a barrier until it is done, then the policy."""
+        first = self.problem.run_first
+        waiting = first[self.status[first] == NEW]
+        if waiting.size:
+            return int(waiting[0])
+        if (self.status[first] < FINISHED).any() or not (self.status == NEW).any():
+            return NOT_NOW
+        answer = int(self.policy.next(self._view(step)))
+        if answer != NOT_NOW and not (
+            0 <= answer < len(self.requests) and self.status[answer] == NEW
+        ):
+            raise OrderError(f"the order names request {answer}, which is not new")
+        return answer
+
+    def _view(self, step: Step) -> BatchView:
+        return BatchView(
+            time_ns=self.sums["makespan_ns"],
+            status=self.status,
+            running=np.array([r.index for r in self.running], np.int64),
+            context_tokens=self.context,
+            free_blocks=len(self.cache.free),
+            total_blocks=self.cache.total,
+            budget_tokens=step.budget,
+        )
+
+    def _hit_blocks(self, request: Request) -> list[int]:
+        hits: list[int] = []
+        for j in range((request.known - 1) // self.problem.block_tokens):
+            block = self.cache.find(self._prefix_id(request, j))
+            if block is None:
+                break
+            hits.append(block)
+        return hits
+
+    def _try_admit(self, request: Request, step: Step) -> bool:
+        hits = self._hit_blocks(request)
+        cached = len(hits) * self.problem.block_tokens
+        tokens = min(request.known - cached, step.budget)
+        needed = self._blocks_for(cached + tokens) - len(hits)
+        needed += sum(self.cache.users[block] == 0 for block in hits)
+        if needed > len(self.cache.free) or not self._reserve_allows(request):
+            return False
+        self._take_in(request, hits)
+        request.computed = cached
+        self._schedule(request, tokens, step)
+        return True
+
+    def _reserve_allows(self, request: Request) -> bool:
+        if self.config.kv_reserve == 0 or not self.running:
+            return True
+        reserved = sum(r.reserve for r in self.running) + request.reserve
+        return reserved <= self.capacity_tokens
+
+    def _take_in(self, request: Request, hits: list[int]) -> None:
+        for block in hits:
+            self.cache.share(block)
+        request.blocks = list(hits)
+        request.prefill_until = request.known
+        cached = len(hits) * self.problem.block_tokens
+        if self.status[request.index] == PREEMPTED:
+            self.resuming.popleft()
+            self.sums["resume_hit_tokens"] += cached
+        else:
+            self.hits[request.index] = cached
+            self.sums["first_hit_tokens"] += cached
+        self.status[request.index] = RUNNING
+        self.running.append(request)
+        self.candidate = None
+
+    # -- end of a step ------------------------------------------------------------------------
+
+    def _finish(self, step: Step) -> None:
+        compute, memory, ns = step_cost(self.config.rates, step.tokens, step.pairs, step.kv_tokens)
+        used = self.cache.total - len(self.cache.free)
+        add_step(self.series, ns, compute, memory, len(self.running), used)
+        amounts = {
+            "makespan_ns": ns,
+            "steps": 1,
+            "compute_ns": compute,
+            "memory_ns": memory,
+            "scheduled_tokens": step.tokens,
+            "running_steps": len(self.running),
+        }
+        for name, amount in amounts.items():
+            self.sums[name] += amount
+        for request in self.running:
+            self._emit(request)
+        self.running = [r for r in self.running if self.status[r.index] == RUNNING]
+
+    def _emit(self, request: Request) -> None:
+        """Add an output token where all known tokens are computed; finish at the last."""
+        if not request.scheduled:
+            return
+        request.scheduled = False
+        if request.computed < request.known:
+            return
+        request.generated += 1
+        now = self.sums["makespan_ns"]
+        if request.generated == 1:
+            self.first_ns[request.index] = now
+        if request.generated == request.output:
+            self.finish_ns[request.index] = now
+            self.status[request.index] = FINISHED
+            self.context[request.index] = 0
+            self._release(request)
+            self.candidate = None

@@ -1,0 +1,190 @@
+"""The fast engine's state: named tuples of arrays, which numba passes without copying."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from policies.ordering.base import NEW, REJECTED
+from serving.engine.config import EngineConfig
+from serving.engine.problem import Problem
+from serving.engine.series import new_series
+
+# Places in `Run.c`, the counters. The first ten are `Totals`, in its order.
+(
+    MAKESPAN_NS,
+    STEPS,
+    COMPUTE_NS,
+    MEMORY_NS,
+    SCHEDULED,
+    FIRST_HITS,
+    RESUME_HITS,
+    DROPPED,
+    PREEMPTIONS,
+    RUNNING_STEPS,
+    N_RUNNING,
+    N_RESUMING,
+    N_SETTLED,
+    RESERVED,
+    CANDIDATE,
+    HEAD,
+    HEAD_LEFT,
+    LEFT,
+    RIGHT,
+    USED_LEFT,
+    USED_RIGHT,
+    IN_ADMISSION,
+    BUDGET,
+    TOKENS,
+    PAIRS,
+    KV_TOKENS,
+    DECODING,
+    EVENTS,
+    PREEMPTED_NOW,
+    NEXT_CHECK,
+    JUMPED_STEPS,
+    CANDIDATE_SIDE,
+    N_COUNTERS,
+) = range(33)
+
+ASK = -2  # CANDIDATE: the plan must be asked; -1: it said "not now"
+ONE_ENDED, TWO_ENDED, ADAPTIVE = 0, 1, 2
+MAX_TABLE_BYTES = 4_000_000_000
+
+
+class Blocks(NamedTuple):
+    """The block cache; b = total is the sentinel of the doubly linked free list.
+
+    Attributes:
+        users: int32[b].
+        after: int32[b + 1], next in the free list (after[b] is its head).
+        before: int32[b + 1], previous one (before[b] is its tail).
+        content: int32[b], prefix id held or -1.
+        holder: int32[ids], oldest block with that prefix id or -1.
+        next_holder: int32[b], next block with the same prefix id or -1.
+        free: int64[1], length of the free list.
+    """
+
+    users: np.ndarray
+    after: np.ndarray
+    before: np.ndarray
+    content: np.ndarray
+    holder: np.ndarray
+    next_holder: np.ndarray
+    free: np.ndarray
+
+
+class Run(NamedTuple):
+    """Progress of the requests and of the batch.
+
+    Attributes:
+        status: int8[n]; `computed`, `generated`, `prefill_until`, `first_ns`, `finish_ns`,
+            `hits`, `preempted`: int64[n]; `pending`: int8[n], scheduled in this step;
+            `side`: int8[n], 0 left, 1 right, -1 neither; `in_head`: bool[n].
+        seat: int32[n], row of `table`; `held`: int32[n], blocks held.
+        table: int32[seats, blocks], block tables; `free_seats`: int32[seats], a stack.
+        running: int64[seats], in order of admission; `resuming`: int64[n], a stack.
+        c: int64[N_COUNTERS].
+        series: see `serving.engine.series`.
+    """
+
+    status: np.ndarray
+    computed: np.ndarray
+    generated: np.ndarray
+    prefill_until: np.ndarray
+    first_ns: np.ndarray
+    finish_ns: np.ndarray
+    hits: np.ndarray
+    preempted: np.ndarray
+    pending: np.ndarray
+    side: np.ndarray
+    in_head: np.ndarray
+    seat: np.ndarray
+    held: np.ndarray
+    table: np.ndarray
+    free_seats: np.ndarray
+    running: np.ndarray
+    resuming: np.ndarray
+    c: np.ndarray
+    series: np.ndarray
+
+
+class Scan(NamedTuple):
+    """A plan as arrays; empty where the kind does not use them."""
+
+    kind: int
+    sequence: np.ndarray
+    density: np.ndarray
+    footprint: np.ndarray
+    root_density: float
+
+
+class Limits(NamedTuple):
+    """Whole-run constants."""
+
+    kv_blocks: int
+    max_batched_tokens: int
+    max_seqs: int
+    reserving: bool
+    skip: bool
+
+
+def new_blocks(total: int, ids: int) -> Blocks:
+    """Return a cache of free, empty blocks, 0 at the head."""
+    ring = np.arange(total + 1, dtype=np.int32)
+    return Blocks(
+        users=np.zeros(total, np.int32),
+        after=np.roll(ring, -1),
+        before=np.roll(ring, 1),
+        content=np.full(total, -1, np.int32),
+        holder=np.full(ids, -1, np.int32),
+        next_holder=np.full(total, -1, np.int32),
+        free=np.array([total], np.int64),
+    )
+
+
+def new_run(problem: Problem, config: EngineConfig) -> Run:
+    """Return the state before the first step.
+
+    Raises:
+        MemoryError: the block tables would exceed 4 GB; use larger blocks or fewer seats.
+    """
+    n = problem.prompt.size
+    seats = max(1, min(config.max_seqs, n))
+    stored = (problem.prompt + problem.output)[problem.fits]
+    width = int(stored.max()) // problem.block_tokens + 2 if stored.size else 1
+    if seats * width * 4 > MAX_TABLE_BYTES:
+        raise MemoryError(f"block tables of {seats} seats x {width} blocks exceed 4 GB")
+    columns = {
+        name: np.zeros(n, np.int64)
+        for name in ("computed", "generated", "prefill_until", "hits", "preempted", "resuming")
+    }
+    in_head = np.zeros(n, np.bool_)
+    in_head[problem.run_first] = True
+    return Run(
+        status=np.where(problem.fits, NEW, REJECTED).astype(np.int8),
+        first_ns=np.full(n, -1, np.int64),
+        finish_ns=np.full(n, -1, np.int64),
+        pending=np.zeros(n, np.int8),
+        side=np.full(n, -1, np.int8),
+        in_head=in_head,
+        seat=np.full(n, -1, np.int32),
+        held=np.zeros(n, np.int32),
+        table=np.empty((seats, width), np.int32),
+        free_seats=np.arange(seats, dtype=np.int32)[::-1].copy(),
+        running=np.zeros(seats, np.int64),
+        c=_counters(problem, in_head),
+        series=new_series(),
+        **columns,
+    )
+
+
+def _counters(problem: Problem, in_head: np.ndarray) -> np.ndarray:
+    c = np.zeros(N_COUNTERS, np.int64)
+    c[CANDIDATE] = ASK
+    c[CANDIDATE_SIDE] = -1
+    c[RIGHT] = problem.prompt.size - 1
+    c[N_SETTLED] = int((~problem.fits).sum())
+    c[HEAD_LEFT] = int((in_head & problem.fits).sum())
+    return c

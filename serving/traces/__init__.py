@@ -1,0 +1,1 @@
+"""Readers of public request traces, and the catalogue of where they are."""

@@ -1,0 +1,52 @@
+"""Where compiled functions are kept: a folder named after the sources that they come from.
+
+numba's own cache looks at the file of the cached function only, so a change in a function that it
+calls, in another file, would go unnoticed. Here any change to any source that numba compiles leads
+to another folder. Invoked by the `__init__` of each package that holds compiled functions, before
+numba is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("sim", "policies", "serving")
+KEPT = 4
+"""Folders of earlier sources that stay, for those who switch between branches."""
+
+
+def use() -> None:
+    """Point numba to the folder; do nothing where the user has chosen one or none can be made."""
+    if "NUMBA_CACHE_DIR" in os.environ or "numba" in sys.modules:
+        return
+    home = Path(os.environ.get("TRIPTYCH_CACHE") or ROOT / ".cache").absolute() / "numba"
+    folder = home / source_hash()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        _prune(home)
+    except OSError:
+        return
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+
+
+def source_hash() -> str:
+    """Return a hash over every source below `PACKAGES` that speaks of numba."""
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            text = path.read_bytes()
+            if b"numba" in text:
+                digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + text + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _prune(home: Path) -> None:
+    folders = sorted(home.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in folders[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)

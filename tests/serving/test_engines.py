@@ -1,0 +1,252 @@
+"""The fast engine equals the reference, nanosecond by nanosecond, and both keep the laws."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policies.ordering.base import FINISHED, NEW, NOT_NOW, ORDERS, REJECTED, OneEnded
+from policies.ordering.dual_scan import DualScan
+from serving.engine.config import EngineConfig
+from serving.engine.result import OrderError
+from serving.engine.run import simulate
+from serving.estimates import Estimate, estimate, oracle
+from serving.pool import RequestPool, Workload
+from serving.sharing import max_saved_tokens
+from serving.tree import build_tree, dfs_order
+from sim.gpu.hardware import gpu_named
+from sim.gpu.models import model_named
+from sim.gpu.overlap import overlap_named
+from sim.gpu.step_cost import step_rates
+from tests.serving.pools import random_workload, view_of
+
+NO_SAMPLE = np.empty(0, np.int64)
+
+
+class Moody:
+    """An adaptive plan that depends on all it sees, and sometimes says "not now"."""
+
+    def next(self, batch):
+        new = np.flatnonzero(batch.status == NEW)
+        mood = batch.time_ns + int(batch.context_tokens.sum()) + 3 * batch.free_blocks
+        mood += batch.budget_tokens + len(batch.running)
+        if len(batch.running) and mood % 3 == 0:
+            return NOT_NOW
+        return int(new[mood % new.size])
+
+
+@dataclass
+class Case:
+    """One random run."""
+
+    workload: Workload
+    estimate: Estimate
+    config: EngineConfig
+    order: str
+
+
+@st.composite
+def cases(draw):
+    """Strategy: pools with much sharing, tight to loose KV, every order and overlap."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    size = draw(st.sampled_from([1, 2, 4]))
+    workload = random_workload(rng, draw(st.integers(1, 24)), size)
+    kind = draw(st.sampled_from(["oracle", "mean", "sample"]))
+    guess = estimate(workload, build_tree(workload.pool), kind, 0.3, rng)
+    overlap = overlap_named(*draw(st.sampled_from([("sum",), ("max",), ("partial", 0.37)])))
+    # A slow memory makes both parts of a step matter at these tiny batches.
+    rates = step_rates(gpu_named("a100-80"), model_named("llama-3-8b"), overlap)
+    rates = rates._replace(weights_read_ns=1000.3, kv_read_ns_per_token=777.7)
+    config = EngineConfig(
+        rates,
+        kv_blocks=draw(st.sampled_from([6, 8, 10, 12, 14, 18, 24, 60])),
+        max_batched_tokens=draw(st.integers(1, 30)),
+        max_seqs=draw(st.integers(1, 12)),
+        kv_reserve=draw(st.sampled_from([0.0, 0.5, 1.0])),
+    )
+    return Case(workload, guess, config, draw(st.sampled_from([*ORDERS.names(), "moody"])))
+
+
+def plan_of(case):
+    """Return a fresh plan."""
+    if case.order == "moody":
+        return Moody()
+    capacity = case.config.kv_blocks * case.workload.pool.block_tokens
+    view = view_of(case.workload, case.estimate.output_tokens, capacity)
+    return ORDERS.get(case.order)().plan(view, np.random.default_rng(1))
+
+
+def assert_equal(a, b):
+    """Every number of two results is the same."""
+    for name in ("status", "first_token_ns", "finish_ns", "hit_tokens", "preempted", "series"):
+        assert np.array_equal(getattr(a, name), getattr(b, name)), name
+    assert a.totals == b.totals
+
+
+@given(cases())
+@settings(deadline=None, max_examples=150)
+def test_fast_stepwise_and_reference_are_equal(case):
+    """Times, hits, preemptions, steps and series agree bit for bit."""
+    results = [
+        simulate(case.workload, case.estimate, plan_of(case), case.config, engine)
+        for engine in ("reference", "fast", "stepwise")
+    ]
+    assert_equal(results[0], results[1])
+    assert_equal(results[0], results[2])
+
+
+def test_the_random_cases_reach_the_hard_rules():
+    """Preemptions, hits on resumption and jumps do occur: else the comparison says little."""
+    rng, found = np.random.default_rng(0), {"preempted": 0, "hit on resumption": 0}
+    rates = step_rates(gpu_named("a100-80"), model_named("llama-3-8b"), overlap_named("sum"))
+    for _ in range(30):
+        workload = random_workload(rng, 20, 2)
+        config = EngineConfig(rates, 16, max_batched_tokens=12, max_seqs=8)
+        plan = OneEnded(np.arange(20))
+        results = [
+            simulate(workload, oracle(workload), plan, config, engine)
+            for engine in ("reference", "fast", "stepwise")
+        ]
+        assert_equal(results[0], results[1])
+        assert_equal(results[0], results[2])
+        found["preempted"] += results[0].totals.preemptions
+        found["hit on resumption"] += results[0].totals.resume_hit_tokens
+    assert min(found.values()) > 30, found
+
+
+@given(cases())
+@settings(deadline=None, max_examples=60)
+def test_two_ended_kernel_equals_its_adaptive_form(case):
+    """The compiled dual scan and `DualScan` in Python admit the same requests."""
+    case.order = "blendserve"
+    plan = plan_of(case)
+    adaptive = DualScan(plan, case.config.kv_blocks * case.workload.pool.block_tokens)
+    compiled = simulate(case.workload, case.estimate, plan, case.config)
+    assert_equal(compiled, simulate(case.workload, case.estimate, adaptive, case.config))
+
+
+@given(cases())
+@settings(deadline=None, max_examples=60)
+def test_causality_and_conservation(case):
+    """First tokens precede last ones, the end is the last finish, rejected ones cannot fit."""
+    result = simulate(case.workload, case.estimate, plan_of(case), case.config)
+    done = result.status == FINISHED
+    assert (result.first_token_ns[done] <= result.finish_ns[done]).all()
+    assert (result.finish_ns[~done] == -1).all()
+    if done.any():
+        assert result.totals.makespan_ns == result.finish_ns.max()
+    size = case.workload.pool.block_tokens
+    stored = case.workload.pool.prompt_tokens + case.workload.output_tokens - 1
+    fits = -(-stored // size) <= case.config.kv_blocks
+    assert np.array_equal(done, fits)
+
+
+@given(cases())
+@settings(deadline=None, max_examples=60)
+def test_busy_times_bound_the_makespan(case):
+    """max of the two sums <= makespan <= their sum, up to rounding per step."""
+    result = simulate(case.workload, case.estimate, plan_of(case), case.config)
+    t = result.totals
+    assert max(t.compute_ns, t.memory_ns) - 2 * t.steps <= t.makespan_ns
+    assert t.makespan_ns <= t.compute_ns + t.memory_ns + 2 * t.steps
+
+
+def ample(blocks=10_000, **changes):
+    """Return a configuration without shortage."""
+    rates = step_rates(gpu_named("a100-80"), model_named("llama-3-8b"), overlap_named("max"))
+    return EngineConfig(rates, blocks, **changes)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_depth_first_reaches_maximal_sharing_when_nothing_is_evicted(seed):
+    """With room for everything the engine saves exactly what the closed form says."""
+    workload = random_workload(np.random.default_rng(seed), 40, 2)
+    plan = OneEnded(dfs_order(build_tree(workload.pool)))
+    result = simulate(workload, oracle(workload), plan, ample(max_batched_tokens=16))
+    assert result.totals.first_hit_tokens == max_saved_tokens(workload.pool)
+    assert result.totals.preemptions == 0
+
+
+def test_one_request_alone_takes_known_steps():
+    """p tokens in ceil(p / budget) steps, then one step per further output token."""
+    workload = Workload.of(RequestPool.from_tokens([list(range(10))], 4), [5], "one")
+    plan = OneEnded(np.array([0]))
+    result = simulate(workload, oracle(workload), plan, ample(max_batched_tokens=4))
+    assert result.totals.steps == 3 + 4
+    assert result.totals.scheduled_tokens == 10 + 4
+
+
+def test_requests_of_one_step_hit_each_other():
+    """Six equal prompts: one computes them, five find all but the last block (vLLM does so)."""
+    workload = Workload.of(RequestPool.from_tokens([[7] * 8] * 6, 4), [2] * 6, "equal")
+    result = simulate(workload, oracle(workload), OneEnded(np.arange(6)), ample())
+    assert result.hit_tokens.tolist() == [0, 4, 4, 4, 4, 4]
+    assert result.totals.steps == 2
+
+
+def test_tight_memory_preempts_from_the_tail():
+    """Two growing requests in too little memory: the younger one is the victim."""
+    pool = RequestPool.from_tokens([[1, 2], [3, 4]], 2)
+    workload = Workload.of(pool, [8, 8], "growing")
+    plan = OneEnded(np.array([0, 1]))
+    result = simulate(workload, oracle(workload), plan, ample(6), engine="reference")
+    assert result.preempted.tolist() == [0, 1]
+    assert result.totals.dropped_tokens > 0
+    reserved = simulate(workload, oracle(workload), plan, ample(6, kv_reserve=1.0))
+    assert reserved.totals.preemptions == 0
+
+
+def test_what_can_never_fit_is_rejected_and_told():
+    """A too long request is counted, the others finish."""
+    pool = RequestPool.from_tokens([[1] * 50, [2] * 4], 2)
+    workload = Workload.of(pool, [1, 1], "long")
+    result = simulate(workload, oracle(workload), OneEnded(np.array([0, 1])), ample(10))
+    assert result.status.tolist() == [REJECTED, FINISHED]
+
+
+class Stubborn:
+    """A plan with one answer."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def next(self, batch):
+        """Return the same answer whatever happens."""
+        return self.answer
+
+
+@pytest.mark.parametrize("engine", ["fast", "reference"])
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (OneEnded(np.array([0, 0])), "permutation"),
+        (OneEnded(np.array([0.0, 1.0])), "permutation"),
+        (Stubborn(NOT_NOW), "admits nothing"),
+        (Stubborn(5), "not new"),
+        (Stubborn(0), "not new"),
+    ],
+)
+def test_faulty_plans_end_in_a_clear_error(engine, plan, message):
+    """A plan that repeats, stalls or invents requests is an `OrderError`."""
+    workload = Workload.of(RequestPool.from_tokens([[1], [2]], 1), [3, 3], "two")
+    with pytest.raises(OrderError, match=message):
+        simulate(workload, oracle(workload), plan, ample(), engine=engine)
+
+
+def test_empty_pool_takes_no_time():
+    """No request, no step."""
+    workload = Workload.of(RequestPool.from_tokens([], 4), [], "none")
+    for engine in ("fast", "reference"):
+        result = simulate(workload, oracle(workload), OneEnded(NO_SAMPLE), ample(), engine=engine)
+        assert result.totals.steps == 0
+
+
+def test_the_sample_finishes_before_the_rest_begins():
+    """No other request gets a token before the last sampled one is done."""
+    workload = random_workload(np.random.default_rng(2), 30, 2)
+    guess = Estimate(workload.output_tokens.astype(float), np.array([3, 8, 20]))
+    result = simulate(workload, guess, OneEnded(np.arange(30)), ample(max_batched_tokens=16))
+    rest = np.setdiff1d(np.arange(30), guess.run_first)
+    assert result.first_token_ns[rest].min() > result.finish_ns[guess.run_first].max()

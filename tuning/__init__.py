@@ -1,0 +1,1 @@
+"""Tuning of operators by searching a vendor's templates, and graph passes."""
