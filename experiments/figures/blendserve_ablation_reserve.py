@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RULES = {0.0: "none kept\n(vLLM's rule)", 0.5: "half\n(p + d/2)", 1.0: "all\n(predicted peak)"}
-LENGTHS = {"sample": "lengths from a 1 % sample", "oracle": "true lengths known"}
+LENGTHS = {"sample": "Lengths from a 1 % sample", "oracle": "True lengths known"}
 
 
 def draw(results: Results) -> Figure:
@@ -31,7 +31,7 @@ def draw(results: Results) -> Figure:
     panels = figure.subplots(1, len(LENGTHS), sharey=True)
     for axes, (kind, summary) in zip(panels, _panels(results).items(), strict=True):
         gains_panel(axes, summary, "rule", policies)
-        axes.set_title(f"Throughput, {LENGTHS[kind]}")
+        axes.set_title(LENGTHS[kind])
         axes.set_xlabel("KV memory kept for the estimated output")
     panels[1].set_ylabel("")
     explain_whiskers(panels[1], next(iter(_panels(results).values())))

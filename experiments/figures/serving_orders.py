@@ -85,8 +85,7 @@ def gains_panel(
     axes.set_ylabel(f"throughput against {BASELINE}")
     axes.use_sticky_edges = False
     axes.margins(y=0.12)
-    low, high = axes.get_ylim()
-    axes.set_ylim(min(low, 1 - _LEAST_RANGE), max(high, 1 + _LEAST_RANGE))
+    axes.update_datalim([(0, 1 - _LEAST_RANGE), (0, 1 + _LEAST_RANGE)], updatex=False)
     if not len(summary):
         axes.text(0.5, 0.5, f"{BASELINE} has not run", ha="center", transform=axes.transAxes)
     return places

@@ -182,10 +182,10 @@ def strip(check: Check) -> dict[str, float | None] | None:
 
 
 def notes(entry: Entry) -> list[str]:
-    """Return what the runs say a reader must know, each once, with how many say it."""
+    """Return what the runs say a reader must know, each once, those of most runs first."""
     found = Counter(note for record in entry.provenance for note in record.get("notes", ()))
     total = len(entry.provenance)
-    return [n if k == total else f"{n} ({k} of {total} runs)" for n, k in found.items()]
+    return [n if k == total else f"{n} ({k} of {total} runs)" for n, k in found.most_common()]
 
 
 def failure(record: dict[str, Any], entry: Entry) -> dict[str, str]:
