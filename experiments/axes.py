@@ -28,15 +28,17 @@ class Block(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    grid: dict[AxisName, Values] | None = Field(None, description="all combinations of the values")
+    grid: dict[AxisName, Values] | None = Field(
+        default=None, description="all combinations of the values"
+    )
     zipped: dict[AxisName, Values] | None = Field(
-        None, alias="zip", description="values taken side by side"
+        default=None, alias="zip", description="values taken side by side"
     )
     listed: list[dict[AxisName, Any]] | None = Field(
-        None, alias="list", description="points spelled out"
+        default=None, alias="list", description="points spelled out"
     )
     union: Annotated[list[Block], Field(min_length=1)] | None = Field(
-        None, description="blocks whose points are put one after the other"
+        default=None, description="blocks whose points are put one after the other"
     )
 
     @model_validator(mode="after")

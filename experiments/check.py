@@ -115,15 +115,18 @@ def _written_loc(loc: Loc, values: Any) -> Loc:
     kept: list[str | int] = []
     for index, part in enumerate(loc):
         is_last = index == len(loc) - 1
-        inside = (isinstance(values, dict) and part in values) or (
-            isinstance(values, list) and isinstance(part, int) and part < len(values)
-        )
-        if inside:
+        if _has(values, part):
             values = values[part]
             kept.append(part)
         elif is_last and isinstance(values, dict):
             kept.append(part)
     return tuple(kept)
+
+
+def _has(values: Any, part: str | int) -> bool:
+    if isinstance(values, list):
+        return isinstance(part, int) and part < len(values)
+    return isinstance(values, dict) and part in values
 
 
 def _check_place(manifest: Manifest, path: Path, report: _Report) -> None:
@@ -150,7 +153,9 @@ def _check_names(manifest: Manifest, report: _Report) -> None:
         if kind.policies is None:
             report.add(loc, f"runs of kind {kind.name!r} compare no policies")
         elif policy not in kind.policies.names():
-            report.add(loc, str(UnknownNameError(kind.policies.noun, policy, kind.policies.names())))
+            report.add(
+                loc, str(UnknownNameError(kind.policies.noun, policy, kind.policies.names()))
+            )
 
 
 def _metrics_named(manifest: Manifest) -> Iterator[tuple[Loc, str]]:

@@ -122,7 +122,7 @@ def _selected(results: Results, claim: Claim) -> pd.DataFrame:
     """Return the rows of the runs that the claim's `where` keeps."""
     keep = {s.id for s in results.plan.runs if _holds(s.point, s.config, claim.statistic.where)}
     table = results.table
-    return table[table["run_id"].isin(keep)] if len(table) else table
+    return table.loc[table["run_id"].isin(list(keep))] if len(table) else table
 
 
 def _holds(point: Point, config: dict[str, Any], where: Point) -> bool:
@@ -144,16 +144,17 @@ def _groups(
     """Return, per point of the sweep, the values (or paired ratios) over seeds."""
     if not len(table) or claim.metric not in table:
         return [], ()
-    table = table[table[claim.metric].notna()]
+    table = table.loc[table[claim.metric].notna()]
     statistic = claim.statistic
     if statistic.kind == "mean":
-        rows = table if statistic.policy is None else table[table["policy"] == statistic.policy]
-        values = rows[claim.metric]
+        chosen = statistic.policy
+        rows = table if chosen is None else table.loc[table["policy"] == chosen]
+        values = rows.loc[:, claim.metric]
         ids = tuple(rows["run_id"])
     else:
         rows, ids = paired(table, claim.metric, str(statistic.policy), str(statistic.over), columns)
-        rows = rows[rows["b"] != 0]
-        values = rows["a"] / rows["b"]
+        rows = rows.loc[rows["b"] != 0]
+        values = rows.loc[:, "a"] / rows.loc[:, "b"]
     if not columns:
         groups = [values.tolist()]
     else:
@@ -170,8 +171,8 @@ def paired(
     Columns: the point's, `seed`, `a` (metric of `policy`), `b` (metric of `over`).
     """
     keys = [*columns, "seed"]
-    one = table[table["policy"] == policy][[*keys, "run_id", metric]]
-    two = table[table["policy"] == over][[*keys, "run_id", metric]]
+    one = table.loc[table["policy"] == policy, [*keys, "run_id", metric]]
+    two = table.loc[table["policy"] == over, [*keys, "run_id", metric]]
     both = one.merge(two, on=keys, suffixes=("_a", "_b"))
     ids = (*both["run_id_a"], *both["run_id_b"])
     return both.rename(columns={f"{metric}_a": "a", f"{metric}_b": "b"}), ids

@@ -37,7 +37,9 @@ def _doomed(store: Store, patterns: Sequence[str], stale_only: bool) -> list[str
     if not patterns and not stale_only:
         return []
     chosen = select(patterns or ["*"], entries())
-    wanted = {i: e.fingerprints[mark] for e in chosen for runs in e.runs.values() for i, mark in runs}
+    wanted = {
+        i: e.fingerprints[mark] for e in chosen for runs in e.runs.values() for i, mark in runs
+    }
     made_by, owners = RunIndex(store).fingerprints(wanted), Owners(store.root)
     return [
         run_id

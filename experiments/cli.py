@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Reproduce the experiments of three systems papers, sweep them, add a policy of your own.",
-    epilog="Exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted (call again to go on).",
+    epilog="Exit codes: 0 done, 1 a run failed, 2 bad input,"
+    " 130 interrupted (call again to go on).",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
 )
 
 SizeName = Literal["quick", "standard", "paper"]
-Names = Annotated[list[str], typer.Argument(help="experiments, as `list` shows them; globs allowed")]
+Names = Annotated[
+    list[str], typer.Argument(help="experiments, as `list` shows them; globs allowed")
+]
 AnyNames = Annotated[
     list[str] | None, typer.Argument(help="experiments or globs; all if none is given")
 ]
@@ -37,7 +40,8 @@ Serial = Annotated[bool, typer.Option(help="in this process, one by one, without
 Cluster = Annotated[str | None, typer.Option(help="address of a Dask scheduler, tcp://host:port")]
 Refresh = Annotated[bool, typer.Option(help="redo runs that older code made")]
 Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", help="Python file with a policy of yours; its code runs")
+    list[Path] | None,
+    typer.Option("--plugin", help="Python file with a policy of yours; its code runs"),
 ]
 Only = Annotated[str | None, typer.Option(help="only the runs whose id starts so")]
 Set = Annotated[
@@ -185,7 +189,9 @@ def report(
 
 @app.command()
 def doctor(
-    fresh: Annotated[bool, typer.Option(help="look again instead of the last hour's answer")] = False,
+    fresh: Annotated[
+        bool, typer.Option(help="look again instead of the last hour's answer")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show what this machine has, what each lack means, and what to install."""
@@ -198,7 +204,9 @@ def doctor(
 def clean(
     names: AnyNames = None,
     stale: Annotated[bool, typer.Option(help="only runs that older code made")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="do it, rather than say what would go")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="do it, rather than say what would go")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Remove results: of some experiments, the stale ones, or failure records and leftovers."""

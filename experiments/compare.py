@@ -168,7 +168,7 @@ def _pairs(table: pd.DataFrame, metric: str, a: str, b: str, points: list[str]) 
 
     if metric not in table:
         return pd.DataFrame(columns=[*points, "seed", "a", "b"])
-    pairs, _ = paired(table[table[metric].notna()], metric, a, b, points)
+    pairs, _ = paired(table.loc[table[metric].notna()], metric, a, b, points)
     return pairs
 
 

@@ -44,7 +44,9 @@ def sync_folder(path: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Put `value` at `path` as JSON, atomically."""
-    write_atomic(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n")
+    write_atomic(
+        path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+    )
 
 
 def read_json(path: Path) -> Any | None:

@@ -16,7 +16,9 @@ SIZES = ("quick", "standard", "paper")
 SizeName = Literal["quick", "standard", "paper"]
 Mark = Literal["printed", "digitised", "derived", "remembered"]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
-Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$", max_length=80)]
+Identifier = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$", max_length=80)
+]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 
@@ -85,8 +87,8 @@ class Claim(Part):
 class Limits(Part):
     """What one run may take before it is ended and reported as failed."""
 
-    timeout_s: float = Field(600.0, gt=0, le=86_400)
-    memory_mib: int = Field(4096, ge=64, le=1 << 20)
+    timeout_s: float = Field(default=600.0, gt=0, le=86_400)
+    memory_mib: int = Field(default=4096, ge=64, le=1 << 20)
 
 
 class Size(Part):
@@ -116,18 +118,24 @@ class Manifest(Part):
     title: Text
     question: Text = Field(description="what the experiment answers, in one sentence")
     panel: Literal["serving", "congestion", "tuning"]
-    artefact: Text = Field(description='the figure or table as the paper calls it, or "not in the paper"')
+    artefact: Text = Field(
+        description='the figure or table as the paper calls it, or "not in the paper"'
+    )
     kind: Name = Field(description="what a run does; one of the registered run kinds")
     promise: Literal["L0", "L1", "L2"] = Field(
         description="L0 bit-identical, L1 equal to rounding, L2 statistically equal"
     )
     origin: Literal["simulated", "measured", "recorded"] = "simulated"
-    needs: list[Name] = Field(default_factory=list, description="capabilities, as doctor names them")
+    needs: list[Name] = Field(
+        default_factory=list, description="capabilities, as doctor names them"
+    )
     base: dict[str, Any] = Field(default_factory=dict, description="configuration of every run")
     axes: list[Block] = Field(default_factory=list)
     exclude: list[dict[AxisName, Any]] = Field(default_factory=list)
     policies: list[Name] = Field(default_factory=list)
-    seeds: int | list[Seed] = Field(1, description="a count (0, 1, ...), or the seeds themselves")
+    seeds: int | list[Seed] = Field(
+        default=1, description="a count (0, 1, ...), or the seeds themselves"
+    )
     limits: Limits = Limits()
     sizes: Sizes
     metrics: Annotated[list[Name], Field(min_length=1)] = Field(description="shown first, in order")

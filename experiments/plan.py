@@ -51,9 +51,11 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, list[Any]]:
         if not equals or not name or not values:
             raise InputError(f"-s {text!r}: write axis=value or axis=value,value")
         try:
-            parsed = [yaml_source.parse_scalar(values)] if values[0] in "[{" else [
-                yaml_source.parse_scalar(part) for part in values.split(",")
-            ]
+            parsed = (
+                [yaml_source.parse_scalar(values)]
+                if values[0] in "[{"
+                else [yaml_source.parse_scalar(part) for part in values.split(",")]
+            )
         except ValueError as error:
             raise InputError(f"-s {text!r}: {error}") from None
         values_given = parsed[0] if isinstance(parsed[0], list) else parsed
@@ -95,7 +97,9 @@ def make_plan(manifest: Manifest, size: str, overrides: Overrides | None = None)
             for seed in seeds:
                 config = {**resolved, "policy": policy, "seed": seed}
                 identity = run_id(manifest.kind, config)
-                spec = RunSpec(identity, manifest.kind, config, point, mark, manifest.limits_of(size))
+                spec = RunSpec(
+                    identity, manifest.kind, config, point, mark, manifest.limits_of(size)
+                )
                 runs.setdefault(identity, spec)
     return Plan(manifest, size, tuple(runs.values()), overridden)
 

@@ -121,7 +121,9 @@ def report_on(plans: Sequence[Plan], store: Store, path: Path) -> Path:
 
 
 @contextmanager
-def executor_for(options: Options, plans: Sequence[Plan], store: Store) -> Iterator[Executor | None]:
+def executor_for(
+    options: Options, plans: Sequence[Plan], store: Store
+) -> Iterator[Executor | None]:
     """Yield the executor that the options ask for, or None where nothing is to be computed.
 
     It is stopped at the end, also by Ctrl-C or SIGTERM, which arrive here as KeyboardInterrupt.

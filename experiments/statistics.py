@@ -78,9 +78,7 @@ def _bca(values: np.ndarray, seed: int) -> tuple[float, float]:
 
 def _stratified(arrays: Sequence[np.ndarray], seed: int) -> tuple[float, float]:
     rng = np.random.default_rng(seed)
-    means = [
-        a[rng.integers(len(a), size=(RESAMPLES, len(a)))].mean(axis=1) for a in arrays
-    ]
+    means = [a[rng.integers(len(a), size=(RESAMPLES, len(a)))].mean(axis=1) for a in arrays]
     tail = (1 - CONFIDENCE) / 2 * 100
     low, high = np.percentile(np.mean(means, axis=0), [tail, 100 - tail])
     return float(low), float(high)

@@ -28,7 +28,6 @@ from experiments.kinds.base import Outcome
 from experiments.owners import STALE_AFTER_S, host
 from sim.streams import canonical_json
 
-
 MAX_TRIES = 100
 
 

@@ -111,7 +111,11 @@ def compact(results: Results) -> pa.Table:
             | {name: _cell(spec.point.get(name)) for name in axes}
             | dict(sorted(metrics.items()))
         )
-    names = list(dict.fromkeys(name for row in rows for name in row)) or ["run_id", "policy", "seed"]
+    names = list(dict.fromkeys(name for row in rows for name in row)) or [
+        "run_id",
+        "policy",
+        "seed",
+    ]
     return pa.table({name: _column([row.get(name) for row in rows]) for name in names})
 
 

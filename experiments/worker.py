@@ -135,7 +135,7 @@ def _check_metrics(outcome: Outcome) -> None:
             raise ValueError(f"metric {name!r} is {value}")
 
 
-class _heartbeat:  # noqa: N801  (used as a function that returns a context)
+class _heartbeat:  # used as a function that returns a context
     """Call `beat` every so often, from a thread, until the block ends."""
 
     def __init__(self, beat: Callable[[], None]) -> None:

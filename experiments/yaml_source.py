@@ -54,11 +54,11 @@ def parse_scalar(text: str) -> Any:
 
 def line_of(text: str, field: Field) -> int | None:
     """Return the 1-based line on which `field`, or its nearest existing parent, is written."""
-    import ruamel.yaml
+    from ruamel.yaml.error import YAMLError
 
     try:
         node = _loader().compose(text)
-    except (ruamel.yaml.error.YAMLError, ValueError, RecursionError):
+    except (YAMLError, ValueError, RecursionError):
         return None
     line = 1 if node is not None else None
     for part in field:
@@ -97,14 +97,14 @@ def _loader() -> Any:
 
 
 def _construct(text: str) -> Any:
-    import ruamel.yaml
+    from ruamel.yaml.error import MarkedYAMLError
 
     try:
         constructor, _ = _loader().get_constructor_parser(text)
         node = constructor.composer.get_single_node()
         _measure(node, {}, set())
         value = None if node is None else constructor.construct_document(node)
-    except ruamel.yaml.error.MarkedYAMLError as error:
+    except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = " ".join((error.problem or error.context or "is not YAML").split())
         raise _Fault(f"is not valid YAML: {reason}", mark.line + 1 if mark else None) from None
@@ -118,9 +118,7 @@ def _construct(text: str) -> Any:
     return value
 
 
-def _measure(
-    node: Any, known: dict[int, tuple[int, int]], open_nodes: set[int]
-) -> tuple[int, int]:
+def _measure(node: Any, known: dict[int, tuple[int, int]], open_nodes: set[int]) -> tuple[int, int]:
     """Return how many values `node` expands to, and how many levels are below it.
 
     Aliases count as what they stand for. Refuses what is too deep, too many or cyclic.

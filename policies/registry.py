@@ -45,8 +45,9 @@ def _names_in(path: Path, _mtime_ns: int) -> tuple[str, ...]:
     names = []
     for node in ast.parse(text, filename=str(path)).body:
         for call in getattr(node, "decorator_list", []):
-            is_register = isinstance(call, ast.Call) and getattr(call.func, "id", "") == "register"
-            if is_register and call.args and isinstance(call.args[0], ast.Constant):
+            if not isinstance(call, ast.Call) or getattr(call.func, "id", "") != "register":
+                continue
+            if call.args and isinstance(call.args[0], ast.Constant):
                 names.append(str(call.args[0].value))
     return tuple(names)
 

@@ -14,7 +14,7 @@ EMPTY = -1
 
 
 @numba.njit(cache=True)
-def _mix(previous: int, raw: int) -> int:
+def _mix(previous: int | np.int64, raw: int | np.int64) -> np.int64:
     """Return a well-spread non-negative 63-bit hash of two integers (splitmix64 finaliser)."""
     x = np.uint64(previous + 1) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(raw)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -67,7 +67,7 @@ def chain_hashes(raw: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True)
-def _content_hash(tokens: np.ndarray, start: int, count: int) -> int:
+def _content_hash(tokens: np.ndarray, start: int, count: int) -> np.int64:
     value = np.int64(0)
     for k in range(count):
         value = _mix(value >> 1, tokens[start + k])

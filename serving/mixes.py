@@ -157,7 +157,7 @@ def blend(
     """
     first = [_draw(source, requests, rng) for source in (BURSTGPT, MMLU)]
     seed = int(rng.integers(1 << 62))
-    video = OPENVID
+    video, draws, counts = OPENVID, first, np.zeros(2, np.int64)
     for _ in range(12):
         step = min(OPENVID.output_step, max(1, int(video.output_mean / 16)))
         video = replace(video, output_step=step)

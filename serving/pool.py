@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,8 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from serving.canonical import chain_hashes, chain_tokens
 from serving.density import ResourceModel
 
+S = TypeVar("S", bound=np.generic)
 
-def _frozen(values: ArrayLike, dtype: type) -> NDArray[np.generic]:
+
+def _frozen(values: ArrayLike, dtype: type[S]) -> NDArray[S]:
     """Return a read-only array that shares no writable base with the caller."""
     array = np.array(values, dtype=dtype)
     array.setflags(write=False)

@@ -124,7 +124,8 @@ def subtree_sums(
 ) -> NDArray[np.float64]:
     """Return float64[k], the sum of a request quantity over each node's subtree."""
     weights = np.asarray(per_request, np.float64)
-    values = np.bincount(tree.node_of_request, weights, minlength=tree.parent.size)
+    sums = np.bincount(tree.node_of_request, weights, minlength=tree.parent.size)
+    values = sums.astype(np.float64, copy=False)  # it is already, but typed as integers
     _accumulate(tree.parent, values)
     return values
 

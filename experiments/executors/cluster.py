@@ -24,13 +24,16 @@ class ClusterExecutor:
         try:
             from distributed import Client
         except ImportError:
-            raise InputError("--cluster needs dask.distributed: pip install -e '.[cluster]'") from None
+            raise InputError(
+                "--cluster needs dask.distributed: pip install -e '.[cluster]'"
+            ) from None
         try:
             self._client = Client(address, timeout=connect_timeout_s)
         except (OSError, ValueError) as error:
             raise InputError(f"--cluster {address}: no scheduler answers there ({error})") from None
         self._executor = self._client.get_executor(pure=False)
-        self.workers = max(1, sum(self._client.nthreads().values()))
+        threads: Any = self._client.nthreads()  # a coroutine for asynchronous clients only
+        self.workers = max(1, sum(threads.values()))
 
     def submit(self, task: Task) -> Future[Report]:
         """Queue the task; Dask moves it to another worker if its worker dies."""

@@ -110,7 +110,9 @@ class LocalExecutor:
         return Report(spec.id, "failed", reason=reason)
 
 
-def _what_happened(spec: RunSpec, error: BaseException, watchdog: MemoryWatchdog) -> tuple[str, str]:
+def _what_happened(
+    spec: RunSpec, error: BaseException, watchdog: MemoryWatchdog
+) -> tuple[str, str]:
     limits = spec.limits
     if isinstance(error, TimeoutError):
         return "timeout", f"took longer than its limit of {limits.timeout_s:g} s and was ended"
@@ -137,5 +139,5 @@ def _start_worker() -> None:
 def _die_with_parent() -> None:
     import ctypes
 
-    PR_SET_PDEATHSIG = 1  # noqa: N806  (prctl(2))
+    PR_SET_PDEATHSIG = 1  # prctl(2)
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -57,7 +57,7 @@ def _panels(results: Results) -> dict[str, pd.DataFrame]:
     )
     ratios = relative_throughput(results, table, ["lengths", "rule"])
     return {
-        kind: summarise(ratios[ratios["lengths"] == kind], ["rule", "policy"], "ratio")
+        kind: summarise(ratios.loc[ratios["lengths"] == kind], ["rule", "policy"], "ratio")
         for kind in LENGTHS
     }
 

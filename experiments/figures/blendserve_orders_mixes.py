@@ -124,7 +124,8 @@ def _table(results: Results) -> pd.DataFrame:
     """Return the runs with the main overlap model, with the column `mix`."""
     labels = {spec.id: mix_label(spec.point, spec.config) for spec in results.plan.runs}
     table = runs_table(results)
-    return table[table["model"] == main_model(table)].assign(mix=table["run_id"].map(labels))
+    chosen = table.loc[table["model"] == main_model(table)]
+    return chosen.assign(mix=table.loc[:, "run_id"].map(labels))
 
 
 def _panels(results: Results) -> dict[str, pd.DataFrame]:

@@ -48,8 +48,9 @@ def summarise(frame: pd.DataFrame, keys: Sequence[str], value: str) -> pd.DataFr
     import pandas as pd
 
     rows = []
-    kept = frame[frame[value].notna()] if len(frame) else frame
-    for key, group in kept.groupby(list(keys), sort=False, dropna=False) if len(kept) else ():
+    kept = frame.loc[frame[value].notna()] if len(frame) else frame
+    groups: Any = kept.groupby(list(keys), sort=False, dropna=False) if len(kept) else ()
+    for key, group in groups:
         found = mean_interval([group[value].tolist()])
         named = dict(zip(keys, key, strict=True))
         rows.append(
@@ -83,9 +84,9 @@ def bars(
     names = [name for name in looks if name in set(summary[series])]
     width = _BAR_SPACE / max(len(names), 1)
     for place, name in enumerate(names):
-        rows = summary[summary[series] == name]
+        rows = summary.loc[summary[series] == name]
         at = [groups.index(g) + bar_offset(place, len(names)) for g in rows[group]]
-        heights = rows["mean"].to_numpy() - base
+        heights = rows.loc[:, "mean"].to_numpy() - base
         axes.bar(at, heights, 0.9 * width, bottom=base, color=looks[name].colour, label=name)
         _whiskers(axes, at, rows)
     axes.set_xticks(range(len(groups)), [short_label(g) for g in groups])
@@ -107,11 +108,12 @@ def bar_offset(place: int, count: int) -> float:
 
 
 def _whiskers(axes: Axes, at: Sequence[float], rows: pd.DataFrame) -> None:
-    known = (rows["low"].notna() & (rows["high"] != rows["low"])).to_numpy()
+    low, high = rows.loc[:, "low"], rows.loc[:, "high"]
+    known = (low.notna() & (high != low)).to_numpy()
     if not known.any():
         return
     places = [x for x, k in zip(at, known, strict=True) if k]
-    rows = rows[known]
+    rows = rows.loc[known]
     below = (rows["mean"] - rows["low"].astype(float)).clip(lower=0)
     above = (rows["high"].astype(float) - rows["mean"]).clip(lower=0)
     axes.errorbar(

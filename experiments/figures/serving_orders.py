@@ -41,7 +41,7 @@ def overlap_label(config: dict[str, Any]) -> str:
 def runs_table(results: Results) -> pd.DataFrame:
     """Return the table of runs with the column `model`, the overlap model in words."""
     labels = {spec.id: overlap_label(spec.config) for spec in results.plan.runs}
-    return results.table.assign(model=results.table["run_id"].map(labels))
+    return results.table.assign(model=results.table.loc[:, "run_id"].map(labels))
 
 
 def main_model(table: pd.DataFrame) -> str:
@@ -67,7 +67,7 @@ def relative_throughput(
         pairs, _ = paired(table, THROUGHPUT, policy, BASELINE, keys)
         pairs = pairs[pairs["b"] > 0]
         found.append(pairs.assign(policy=policy, ratio=pairs["a"] / pairs["b"]))
-    return pd.concat(found)[[*columns, "policy", "seed", "ratio"]]
+    return pd.concat(found).loc[:, [*columns, "policy", "seed", "ratio"]]
 
 
 def gains_panel(
@@ -77,7 +77,9 @@ def gains_panel(
     from matplotlib.ticker import FuncFormatter
 
     others = {name: own for name, own in policies.items() if name != BASELINE}
-    places = bars(axes, summary[summary["policy"] != BASELINE], group, "policy", others, base=1.0)
+    places = bars(
+        axes, summary.loc[summary["policy"] != BASELINE], group, "policy", others, base=1.0
+    )
     axes.axhline(
         1.0, color=policies[BASELINE].colour if BASELINE in policies else INK, linewidth=1.6
     )
@@ -107,7 +109,8 @@ def share_axis(axes: Axes, label: str, least_top: float = 1.08) -> None:
 
 def explain_whiskers(axes: Axes, summary: pd.DataFrame) -> None:
     """Say at the right what the whiskers are, if there are any."""
-    known = summary["low"].notna() & (summary["low"] != summary["high"])
+    low, high = summary.loc[:, "low"], summary.loc[:, "high"]
+    known = low.notna() & (low != high)
     if known.any():
         words = "whiskers: 95 % interval over seeds"
         axes.set_title(words, loc="right", fontsize=8.5, fontweight="normal", alpha=0.75)
@@ -146,7 +149,7 @@ def time_edges(table: pd.DataFrame) -> tuple[np.ndarray, float, str]:
     """Return bin edges in seconds up to the longest run, and the unit to show them in."""
     import numpy as np
 
-    longest = float(table["makespan_s"].max())
+    longest = float(table.loc[:, "makespan_s"].max())
     seconds, unit = next(
         ((s, u) for s, u in ((3600.0, "h"), (60.0, "min")) if longest >= 2 * s), (1.0, "s")
     )
@@ -172,7 +175,7 @@ def draw_trace(results: Results) -> Figure:
     )
     panels = below.subplots(1, len(policies), sharey=True, squeeze=False)[0]
     for axes, (policy, own) in zip(panels, policies.items(), strict=True):
-        _use_panel(axes, results, table[table["model"] == model], policy, own)
+        _use_panel(axes, results, table.loc[table["model"] == model], policy, own)
     share_axis(panels[0], "busy share")
     handles, names = next((h for a in panels if (h := a.get_legend_handles_labels())[0]), ([], []))
     below.legend(handles, names, loc="upper right", ncols=2, borderaxespad=0.1)
@@ -181,7 +184,7 @@ def draw_trace(results: Results) -> Figure:
 
 
 def _hits_panel(axes: Axes, table: pd.DataFrame, policies: dict[str, Look]) -> None:
-    chosen = table[table["model"] == main_model(table)].assign(group="")
+    chosen = table.loc[table["model"] == main_model(table)].assign(group="")
     bars(
         axes,
         summarise(chosen, ["group", "policy"], "prefix_hit_ratio"),
@@ -189,7 +192,7 @@ def _hits_panel(axes: Axes, table: pd.DataFrame, policies: dict[str, Look]) -> N
         "policy",
         policies,
     )
-    most = float(chosen["max_sharing"].mean()) if "max_sharing" in chosen else float("nan")
+    most = float(chosen.loc[:, "max_sharing"].mean()) if "max_sharing" in chosen else float("nan")
     if most == most:
         axes.axhline(most, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="most possible")
     share_axis(axes, "prompt tokens found in the cache", 1.12 * most if most > 0 else 0.1)
@@ -221,7 +224,7 @@ def trace_points(results: Results) -> pd.DataFrame:
 
     table = runs_table(results)
     ratios = relative_throughput(results, table, ["model"])
-    chosen = table[table["model"] == main_model(table)]
+    chosen = table.loc[table["model"] == main_model(table)]
     parts = [
         summarise(ratios, ["model", "policy"], "ratio").assign(panel="throughput_ratio"),
         summarise(chosen, ["model", "policy"], "prefix_hit_ratio").assign(panel="prefix_hit_ratio"),

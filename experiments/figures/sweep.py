@@ -60,7 +60,7 @@ def _labelled(table: pd.DataFrame, axis: str) -> pd.DataFrame:
 def _panel(axes: Axes, summary: pd.DataFrame, axis: str, named: dict[str, Look]) -> None:
     if axis != "policy" and _is_scale(summary[axis].tolist()):
         for name, look in named.items():
-            rows = summary[summary["policy"] == name].sort_values(axis)
+            rows = summary.loc[summary["policy"] == name].sort_values(axis)
             axes.plot(rows[axis], rows["mean"], color=look.colour, marker=look.marker, label=name)
             if rows["low"].notna().all():
                 low, high = rows["low"].astype(float), rows["high"].astype(float)

@@ -30,13 +30,15 @@ class TraceWorkload(Config):
     kind: Literal["trace"]
     name: str = Field(description="Name in the catalogue of traces.")
     requests: int | None = Field(
-        None,
+        default=None,
         ge=1,
         le=MAX_REQUESTS,
         description="Length of a window drawn by the seed; all if null.",
     )
     sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="Digest of the file; filled in when resolved."
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        description="Digest of the file; filled in when resolved.",
     )
 
     @field_validator("name")
@@ -51,7 +53,10 @@ class StandinWorkload(Config):
     kind: Literal["standin"]
     name: str = Field(description="Name of the trace that it stands in for.")
     requests: int | None = Field(
-        None, ge=1, le=MAX_REQUESTS, description="Pool size; as many as the trace has if null."
+        default=None,
+        ge=1,
+        le=MAX_REQUESTS,
+        description="Pool size; as many as the trace has if null.",
     )
 
     @field_validator("name")
@@ -66,11 +71,17 @@ class MixWorkload(Config):
     """BurstGPT + MMLU + OpenVid, mixed to a density and a sharing ratio."""
 
     kind: Literal["mix"]
-    density: float = Field(1.4, gt=0, le=20, description="(1 - s) T_comp / T_mem of the pool.")
-    sharing: float = Field(0.35, ge=0, lt=1, description="s, share of T_comp saved by sharing.")
-    requests: int = Field(400_000, ge=50, le=MAX_REQUESTS, description="Pool size.")
+    density: float = Field(
+        default=1.4, gt=0, le=20, description="(1 - s) T_comp / T_mem of the pool."
+    )
+    sharing: float = Field(
+        default=0.35, ge=0, lt=1, description="s, share of T_comp saved by sharing."
+    )
+    requests: int = Field(default=400_000, ge=50, le=MAX_REQUESTS, description="Pool size.")
     min_videos: int = Field(
-        40, ge=1, description="Shorten video outputs until at least so many videos come out."
+        default=40,
+        ge=1,
+        description="Shorten video outputs until at least so many videos come out.",
     )
 
 
@@ -80,9 +91,12 @@ Workloads = Annotated[TraceWorkload | StandinWorkload | MixWorkload, Field(discr
 class Memory(Config):
     """Size of the KV cache: exactly one of the two."""
 
-    kv_bytes: int | None = Field(None, ge=1, description="Bytes of the KV cache.")
+    kv_bytes: int | None = Field(default=None, ge=1, description="Bytes of the KV cache.")
     kv_fraction: float | None = Field(
-        None, gt=0, lt=1, description="Share of the GPU's memory (0.75 of 80 GB in the paper)."
+        default=None,
+        gt=0,
+        lt=1,
+        description="Share of the GPU's memory (0.75 of 80 GB in the paper).",
     )
 
     @model_validator(mode="after")
@@ -118,27 +132,35 @@ class Estimator(Config):
     """How output lengths become known before the order is planned."""
 
     kind: Literal["oracle", "mean", "sample"] = Field(
-        "sample", description="True lengths, their mean, or subtree means of a sample."
+        default="sample", description="True lengths, their mean, or subtree means of a sample."
     )
-    p: float = Field(0.01, gt=0, le=1, description="Sampling probability; only sample reads it.")
+    p: float = Field(
+        default=0.01, gt=0, le=1, description="Sampling probability; only sample reads it."
+    )
 
 
 class ServingConfig(Config):
     """Configuration of `serving-order`."""
 
     workload: Workloads = MixWorkload(kind="mix")
-    model: str = Field("llama-3-8b", description="Shape of the language model.")
-    gpu: str = Field("a100-80", description="Hardware entry.")
-    gpus: int = Field(1, ge=1, le=1024, description="Ideal tensor-parallel copies of the GPU.")
-    rates: Literal["peak", "profiled"] = Field("peak", description="Data-sheet or measured rates.")
+    model: str = Field(default="llama-3-8b", description="Shape of the language model.")
+    gpu: str = Field(default="a100-80", description="Hardware entry.")
+    gpus: int = Field(
+        default=1, ge=1, le=1024, description="Ideal tensor-parallel copies of the GPU."
+    )
+    rates: Literal["peak", "profiled"] = Field(
+        default="peak", description="Data-sheet or measured rates."
+    )
     memory: Memory = Memory(kv_fraction=0.75)
     block_tokens: int | None = Field(
-        None, ge=1, le=8192, description="Tokens per KV block; the workload's own if null."
+        default=None, ge=1, le=8192, description="Tokens per KV block; the workload's own if null."
     )
-    max_batched_tokens: int = Field(2048, ge=1, le=1_000_000, description="Tokens per step.")
-    max_seqs: int = Field(1024, ge=1, le=100_000, description="Running requests at most.")
+    max_batched_tokens: int = Field(
+        default=2048, ge=1, le=1_000_000, description="Tokens per step."
+    )
+    max_seqs: int = Field(default=1024, ge=1, le=100_000, description="Running requests at most.")
     kv_reserve: float = Field(
-        1.0,
+        default=1.0,
         ge=0,
         le=1,
         description="Share of the estimated output that admission reserves: 0 is vLLM's greedy"

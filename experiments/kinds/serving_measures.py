@@ -119,7 +119,7 @@ def metrics(case: Case, estimate: Estimate, result: EngineResult) -> dict[str, A
     makespan = totals.makespan_ns / NS_PER_S
     prefill, tokens = int(pool.prompt_tokens.sum()), int(pool.prompt_tokens.sum() + output.sum())
     saved = max_saved_tokens(pool)
-    compute = float(case.resources.comp_s(np.float64(tokens - saved)))
+    compute = float(case.resources.comp_s(np.asarray(tokens - saved, np.float64)))
     memory = float(case.resources.mem_s(pool.prompt_tokens, output).sum())
     peak = ResourceModel.of(
         gpu_named(case.config.gpu), model_named(case.config.model), gpus=case.config.gpus

@@ -212,7 +212,7 @@ def data(entry: Entry) -> dict[str, Any] | None:
     names = list(dict.fromkeys([*first, *(n for n in table if n != "run_id"), "run_id"]))
     rows = [[plain(v) for v in row] for row in table[names].head(MAX_ROWS).itertuples(index=False)]
     keys = [n for n in ("policy", "seed", *axes) if n in table]
-    few = [n for n in keys if 1 < table[n].nunique(dropna=False) <= MAX_FILTER_VALUES]
+    few = [n for n in keys if 1 < table.loc[:, n].nunique(dropna=False) <= MAX_FILTER_VALUES]
     return {
         "columns": names,
         "filters": few,

@@ -120,7 +120,8 @@ class DualScan:
         densities = (plan.density[self.left], plan.density[self.right], plan.root_density)
         shares = split_memory(float(self.capacity_tokens), *densities)
         used = self._used(batch, LEFT), self._used(batch, RIGHT)
-        waiting = [int(plan.footprint_tokens[end]) for end in ends]
+        footprint = plan.footprint_tokens
+        waiting = int(footprint[self.left]), int(footprint[self.right])
         idle = not (batch.status == RUNNING).any()
         side = choose_side(*shares, *used, *waiting, idle)
         if side == NOT_NOW:

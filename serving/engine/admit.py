@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numba
+import numpy as np
 
 from policies.ordering.base import NEW, NOT_NOW, PREEMPTED, RUNNING
 from policies.ordering.dual_scan import choose_side, split_memory
@@ -16,7 +17,7 @@ OUTSIDE = -3  # the answer must come from Python
 
 
 @numba.njit(cache=True)
-def _from_left(run: Run, sequence: object, right: int) -> None:
+def _from_left(run: Run, sequence: np.ndarray, right: int) -> None:
     c = run.c
     while c[s.LEFT] <= right and run.status[sequence[c[s.LEFT]]] != NEW:
         c[s.LEFT] += 1
@@ -32,7 +33,7 @@ def _two_ended(problem: Problem, run: Run, scan: Scan, limits: Limits) -> int:
     if c[s.LEFT] > c[s.RIGHT]:
         return NOT_NOW
     capacity = float(limits.kv_blocks * problem.block_tokens)
-    left, right = scan.sequence[c[s.LEFT]], scan.sequence[c[s.RIGHT]]
+    left, right = int(scan.sequence[c[s.LEFT]]), int(scan.sequence[c[s.RIGHT]])
     shares = split_memory(capacity, scan.density[left], scan.density[right], scan.root_density)
     side = choose_side(
         shares[0],
@@ -57,7 +58,7 @@ def _ask(problem: Problem, run: Run, scan: Scan, limits: Limits) -> int:
     while c[s.HEAD] < head.size and run.status[head[c[s.HEAD]]] != NEW:
         c[s.HEAD] += 1
     if c[s.HEAD] < head.size:
-        return head[c[s.HEAD]]
+        return int(head[c[s.HEAD]])
     if c[s.HEAD_LEFT] > 0:
         return NOT_NOW
     if c[s.N_SETTLED] + c[s.N_RUNNING] + c[s.N_RESUMING] == run.status.size:
@@ -67,7 +68,7 @@ def _ask(problem: Problem, run: Run, scan: Scan, limits: Limits) -> int:
     if scan.kind == s.TWO_ENDED:
         return _two_ended(problem, run, scan, limits)
     _from_left(run, scan.sequence, run.status.size - 1)
-    return scan.sequence[c[s.LEFT]]
+    return int(scan.sequence[c[s.LEFT]])
 
 
 @numba.njit(cache=True)
@@ -138,7 +139,7 @@ def admit(problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: Limits
     c = run.c
     while c[s.BUDGET] > 0 and c[s.N_RUNNING] < limits.max_seqs:
         if c[s.N_RESUMING] > 0:
-            r = run.resuming[c[s.N_RESUMING] - 1]
+            r = int(run.resuming[c[s.N_RESUMING] - 1])
         else:
             if c[s.CANDIDATE] == s.ASK:
                 answer = _ask(problem, run, scan, limits)

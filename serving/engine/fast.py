@@ -7,6 +7,8 @@ the answer is filled in, and it goes on in the middle of its step.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numba
 import numpy as np
 
@@ -122,7 +124,7 @@ def run_fast(
         config.kv_blocks, config.max_batched_tokens, config.max_seqs, config.kv_reserve > 0, skip
     )
     while (code := _advance(problem, blocks, run, scan, limits, config.rates)) == NEED_CANDIDATE:
-        run.c[s.CANDIDATE] = _answer(plan, blocks, run)
+        run.c[s.CANDIDATE] = _answer(cast(Adaptive, plan), blocks, run)  # no other kind asks
     if code == STALLED:
         raise OrderError("the order admits nothing although nothing runs")
     if code == UNSOUND:

@@ -143,7 +143,7 @@ def _book_tokens(problem: Problem, blocks: Blocks, run: Run, k: int) -> None:
     c = run.c
     for i in range(c[s.N_RUNNING]):
         r = run.running[i]
-        before = run.computed[r]
+        before = int(run.computed[r])
         c[s.RESERVED] -= reserve_of(problem, run, r)
         run.computed[r] = before + k
         run.generated[r] += k

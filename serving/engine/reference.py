@@ -43,7 +43,10 @@ class ReferenceEngine:
         self.cache = BlockCache(config.kv_blocks)
         self.capacity_tokens = config.kv_blocks * problem.block_tokens
         columns = zip(problem.prompt, problem.output, problem.target, strict=True)
-        self.requests = [Request(i, *map(int, row)) for i, row in enumerate(columns)]
+        self.requests = [
+            Request(i, int(prompt), int(output), int(target))
+            for i, (prompt, output, target) in enumerate(columns)
+        ]
         n = len(self.requests)
         self.status = np.where(problem.fits, NEW, REJECTED).astype(np.int8)
         self.context = np.zeros(n, np.int64)

@@ -16,7 +16,7 @@ def prefix_id(problem: Problem, r: int, j: int) -> int:
     """Return the prefix id of block j of request r: shared for full prompt blocks, else own."""
     start, end = problem.block_offsets[r], problem.block_offsets[r + 1]
     if start + j < end:
-        return problem.block_ids[start + j]
+        return int(problem.block_ids[start + j])
     return problem.own_base[r] + j - (end - start)
 
 
@@ -91,7 +91,7 @@ def book(run: Run, scan: s.Scan, r: int, sign: int) -> None:
 @numba.njit(cache=True)
 def _preempt_tail(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan) -> int:
     c = run.c
-    r = run.running[c[s.N_RUNNING] - 1]
+    r = int(run.running[c[s.N_RUNNING] - 1])
     c[s.DROPPED] += run.computed[r]
     c[s.PREEMPTIONS] += 1
     run.preempted[r] += 1
@@ -145,7 +145,7 @@ def serve_running(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan) -> N
     c = run.c
     i = _decode_in_place(problem, run, 0)
     while i < c[s.N_RUNNING] and c[s.BUDGET] > 0:
-        r = run.running[i]
+        r = int(run.running[i])
         tokens = min(problem.prompt[r] + run.generated[r] - run.computed[r], c[s.BUDGET])
         needed = blocks_for(problem, run.computed[r] + tokens) - run.held[r]
         while needed > blocks.free[0]:

@@ -157,5 +157,5 @@ def finished(path: Path, prompts: list[int], outputs: list[int], arrivals: list[
     """
     if not prompts:
         raise TraceError(path, None, None, "holds no request")
-    columns = (np.array(values, np.int64) for values in (prompts, outputs, arrivals))
-    return Trace(*columns)
+    columns = [np.array(values, np.int64) for values in (prompts, outputs, arrivals)]
+    return Trace(prompt_tokens=columns[0], output_tokens=columns[1], arrival_ns=columns[2])

@@ -38,6 +38,6 @@ def load(path: Path) -> Trace:
         hashes.append(ids)
     if not rows:
         raise TraceError(path, None, None, "holds no request")
-    columns = np.array(rows, np.int64).T
+    prompts, outputs, arrivals = np.array(rows, np.int64).T
     offsets = np.r_[0, np.cumsum([ids.size for ids in hashes])]
-    return Trace(*columns, HASH_TOKENS, np.concatenate(hashes), offsets)
+    return Trace(prompts, outputs, arrivals, HASH_TOKENS, np.concatenate(hashes), offsets)

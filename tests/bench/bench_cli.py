@@ -35,7 +35,10 @@ def sixty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         with open(target, "w") as file:
             yaml.dump(values, file)
     environment = {"TRIPTYCH_MANIFESTS": str(home / "manifests")}
-    environment |= {"TRIPTYCH_CACHE": str(home / "cache"), "TRIPTYCH_RESULTS": str(home / "results")}
+    environment |= {
+        "TRIPTYCH_CACHE": str(home / "cache"),
+        "TRIPTYCH_RESULTS": str(home / "results"),
+    }
     run("-m", "experiments.cli", "list", **environment)
     return environment
 
@@ -58,4 +61,3 @@ def test_list(measure, sixty: dict[str, str]) -> None:
 @pytest.mark.bench("cli/list", unit="s", better="lower", side=PEER)
 def test_list_peer(measure) -> None:
     measure(lambda: run("-c", "import numpy"), rounds=15)
-

@@ -19,7 +19,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen, left = [], []
     for item in items:
         mark = item.get_closest_marker("bench")
-        wanted = mark is not None and fnmatch.fnmatchcase(mark.args[0], config.getoption("--select"))
+        wanted = mark is not None and fnmatch.fnmatchcase(
+            mark.args[0], config.getoption("--select")
+        )
         (chosen if wanted else left).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = chosen

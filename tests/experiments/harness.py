@@ -112,7 +112,9 @@ def seeds(count: int) -> Mapping[str, Sequence[int] | int]:
     return {"seeds": count}
 
 
-def fill(store: Store, plan: Plan, metrics: Callable[[RunSpec], Mapping[str, Any] | None]) -> Results:
+def fill(
+    store: Store, plan: Plan, metrics: Callable[[RunSpec], Mapping[str, Any] | None]
+) -> Results:
     """Store for each run of a plan what `metrics` says (None: not done); return the results."""
     for spec in plan.runs:
         values = metrics(spec)

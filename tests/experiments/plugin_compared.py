@@ -40,7 +40,10 @@ class Compared:
     Config = ComparedConfig
     policies = ORDERS
     needs: ClassVar[tuple[str, ...]] = ()
-    metrics: ClassVar[dict[str, str]] = {"score": "1; higher is better", "cost": "s; lower is better"}
+    metrics: ClassVar[dict[str, str]] = {
+        "score": "1; higher is better",
+        "cost": "s; lower is better",
+    }
 
     @staticmethod
     def resolve(config: dict[str, Any]) -> dict[str, Any]:

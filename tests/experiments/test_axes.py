@@ -38,7 +38,9 @@ def blocks(names: str = "abc") -> st.SearchStrategy[Block]:
     """Blocks of every shape, unions up to three levels deep, over the given one-letter names."""
     leaf = st.one_of(grids(names), zips(names), lists(names))
     tree = st.recursive(
-        leaf, lambda b: st.lists(b, min_size=1, max_size=3).map(lambda u: {"union": u}), max_leaves=4
+        leaf,
+        lambda b: st.lists(b, min_size=1, max_size=3).map(lambda u: {"union": u}),
+        max_leaves=4,
     )
     return tree.map(Block.model_validate)
 
@@ -51,7 +53,8 @@ def expand_or_nothing(*arguments: Any) -> list[dict[str, Any]]:
     try:
         return expand(*arguments)
     except ValueError as error:
-        assert "no point is left" in str(error)
+        if "no point is left" not in str(error):
+            raise
         return []
 
 
@@ -61,7 +64,9 @@ def test_count_is_the_number_of_points_before_repeated_ones_go(block: Block) -> 
 
 
 @given(blocks("abc"), blocks("def"))
-def test_sweep_is_the_product_of_its_blocks_each_point_once_in_order(one: Block, two: Block) -> None:
+def test_sweep_is_the_product_of_its_blocks_each_point_once_in_order(
+    one: Block, two: Block
+) -> None:
     product = [a | b for a, b in itertools.product(one.points(), two.points())]
     assert texts(expand_or_nothing([one, two])) == list(dict.fromkeys(texts(product)))
 

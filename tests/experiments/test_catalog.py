@@ -9,12 +9,12 @@ import pytest
 
 from experiments import catalog
 from experiments.catalog import Entry, entries, select
+from experiments.check import load_manifest
+from experiments.kinds.base import Outcome
 from experiments.listing import State, as_json, states
 from experiments.paths import cache_root, data_root
 from experiments.plan import make_plan
 from experiments.problems import InputError, InvalidManifest
-from experiments.kinds.base import Outcome
-from experiments.check import load_manifest
 from experiments.store import Store
 from tests.experiments.harness import write_manifest
 
@@ -50,7 +50,9 @@ def test_entries_say_what_the_manifests_say(folder: Path) -> None:
     plan = make_plan(load_manifest(folder / "mine/first.yaml"), "quick")
     assert [run[0] for run in first.runs["quick"]] == [spec.id for spec in plan.runs]
     assert first.fingerprints[first.runs["quick"][0][1]] == plan.runs[0].fingerprint
-    assert {size: len(runs) for size, runs in second.runs.items()} == dict.fromkeys(("quick", "standard", "paper"), 2)
+    assert {size: len(runs) for size, runs in second.runs.items()} == dict.fromkeys(
+        ("quick", "standard", "paper"), 2
+    )
 
 
 def test_a_second_look_reads_no_manifest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,8 +144,13 @@ def test_select_by_name_or_glob(folder: Path, patterns: list[str], names: list[s
 
 
 @pytest.mark.parametrize(
-    ("pattern", "near"), [("mine/frist", "mine/first"), ("secondone", "second-one"), ("yours/sec", "yours/second-one")]
-)  # fmt: skip
+    ("pattern", "near"),
+    [
+        ("mine/frist", "mine/first"),
+        ("secondone", "second-one"),
+        ("yours/sec", "yours/second-one"),
+    ],
+)
 def test_what_matches_nothing_offers_the_nearest(folder: Path, pattern: str, near: str) -> None:
     with pytest.raises(InputError, match=f"did you mean '{near}'"):
         select([pattern], entries())
@@ -183,11 +190,15 @@ def test_listing_as_json_has_the_keys_of_the_contract(folder: Path) -> None:
     add(folder, "mine/first", needs=["gpu", "tvm"])
     entry = entries()[0]
     found = as_json(entry, State(2, 1, 0, 0), {"gpu"})
-    assert list(found) == (
+    assert " ".join(found) == (
         "id paper panel artefact title claims policies needs available promise seconds runs state"
-    ).split()
+    )
     assert list(found["runs"]) == ["planned", "done", "failed", "stale"]
-    assert (found["available"], found["needs"], found["state"]) == (False, ["gpu", "tvm"], "partial")
+    assert (found["available"], found["needs"], found["state"]) == (
+        False,
+        ["gpu", "tvm"],
+        "partial",
+    )
     assert as_json(entry, State(2, 1, 0, 0), {"gpu", "tvm"})["available"]
 
 

@@ -31,7 +31,11 @@ COMPARED = {"kind": "compared", "policies": ["arrival", "shuffled"], "metrics": 
 
 
 def sizes(**quick: Any) -> dict[str, Any]:
-    return {"quick": {"seconds": 1.0, **quick}, "standard": {"seconds": 1.0}, "paper": {"seconds": 1.0}}
+    return {
+        "quick": {"seconds": 1.0, **quick},
+        "standard": {"seconds": 1.0},
+        "paper": {"seconds": 1.0},
+    }
 
 
 def problems(make: Make, **fields: Any) -> dict[str, str]:
@@ -151,7 +155,10 @@ CONFIG_FAULTS = {
     "base, part of no kind": ({"base": {"part": {"kind": "partly"}}}, "base.part"),
     "base, missing in a part": ({"base": {"part": {"kind": "partial"}}}, "base.part.h"),
     "base of a size": ({"sizes": sizes(base={"count": 0})}, "sizes.quick.base.count"),
-    "grid": ({"axes": [{"grid": {"x": [1]}}, {"grid": {"mode": ["slow", "slo"]}}]}, "axes.1.grid.mode"),
+    "grid": (
+        {"axes": [{"grid": {"x": [1]}}, {"grid": {"mode": ["slow", "slo"]}}]},
+        "axes.1.grid.mode",
+    ),
     "zip": ({"axes": [{"zip": {"x": [1], "count": [0.5]}}]}, "axes.0.zip.count"),
     "list": ({"axes": [{"list": [{"count": 1}, {"count": -1}]}]}, "axes.0"),
     "axes of a size": (
@@ -163,7 +170,10 @@ CONFIG_FAULTS = {
     "field set twice": ({"axes": [{"grid": {"x": [1]}}, {"grid": {"x": [2]}}]}, "axes"),
     "part of a number": ({"axes": [{"grid": {"x.y": [1]}}]}, "axes.0.grid.x.y"),
     "axis through a number": ({"base": {"x": 1}, "axes": [{"grid": {"x.y": [1]}}]}, "axes"),
-    "too many points": ({"axes": [{"grid": {n: list(range(1000)) for n in ("x", "count")}}]}, "axes"),
+    "too many points": (
+        {"axes": [{"grid": {n: list(range(1000)) for n in ("x", "count")}}]},
+        "axes",
+    ),
     "axis called as a metric": ({"axes": [{"grid": {"score": [1]}}]}, "axes"),
     "axis called as a column": ({"axes": [{"grid": {"seed": [1]}}]}, "axes"),
 }
@@ -176,7 +186,9 @@ def test_a_fault_of_the_configuration_is_told_where_it_is_written(make: Make, na
 
 
 def test_unknown_field_of_the_configuration_offers_the_nearest(make: Make) -> None:
-    found = problems(make, **COMPARED, base={"cuont": 1, "part": {"kind": "partial", "h": 0.5, "hh": 1}})
+    found = problems(
+        make, **COMPARED, base={"cuont": 1, "part": {"kind": "partial", "h": 0.5, "hh": 1}}
+    )
     assert found["base.cuont"] == "no such field; did you mean 'count'?"
     assert found["base.part.hh"] == "no such field; did you mean 'h'?"
 

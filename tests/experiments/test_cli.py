@@ -13,15 +13,20 @@ import pytest
 
 from experiments import cli
 from experiments.catalog import entries
+from experiments.check import load_manifest
 from experiments.manifest import Manifest
 from experiments.paths import results_root
 from experiments.plan import make_plan
-from experiments.check import load_manifest
 from experiments.store import Store
 from experiments.worker import Task, execute
 from tests.experiments.harness import PLUGIN, sweep, write_manifest
 
-COMPARED = {"kind": "compared", "policies": ["arrival", "shuffled"], "metrics": ["score"], "seeds": 3}
+COMPARED = {
+    "kind": "compared",
+    "policies": ["arrival", "shuffled"],
+    "metrics": ["score"],
+    "seeds": 3,
+}
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,9 @@ def test_dry_run_counts_what_is_missing(tmp_path: Path, triptych: Command) -> No
 
 def test_overrides_reach_the_plan(tmp_path: Path, triptych: Command) -> None:
     path = write_manifest(tmp_path, axes=[{"grid": {"x": [1.0]}}])
-    said = triptych("run", path, "--dry-run", "--json", "-s", "x=1,2,3", "-s", "label=a,b", "-s", "seeds=0,1")
+    said = triptych(
+        "run", path, "--dry-run", "--json", "-s", "x=1,2,3", "-s", "label=a,b", "-s", "seeds=0,1"
+    )
     assert said.json["experiments"][0]["planned"] == 12
 
 
@@ -214,7 +221,17 @@ def test_clean_says_what_would_go_and_takes_only_leftovers_unasked(triptych: Com
 def test_help_of_every_command(triptych: Command) -> None:
     said = triptych("--help")
     assert said.code == 0
-    for command in ("list", "reproduce", "run", "status", "compare", "claims", "report", "doctor", "clean"):
+    for command in (
+        "list",
+        "reproduce",
+        "run",
+        "status",
+        "compare",
+        "claims",
+        "report",
+        "doctor",
+        "clean",
+    ):
         assert command in said.out
         assert triptych(command, "--help").code == 0
 
@@ -223,7 +240,18 @@ def test_help_and_list_import_nothing_heavy(tmp_path: Path) -> None:
     """They answer at once: no numerical, drawing or learning library is loaded."""
     import subprocess
 
-    heavy = ["torch", "tvm", "pyoperon", "scipy", "matplotlib", "numba", "pandas", "duckdb", "pyarrow", "distributed"]
+    heavy = [
+        "torch",
+        "tvm",
+        "pyoperon",
+        "scipy",
+        "matplotlib",
+        "numba",
+        "pandas",
+        "duckdb",
+        "pyarrow",
+        "distributed",
+    ]
     code = (
         "import sys; from experiments import cli\n"
         "sys.argv = ['triptych', *sys.argv[1:]]\n"
@@ -234,8 +262,11 @@ def test_help_and_list_import_nothing_heavy(tmp_path: Path) -> None:
     for arguments in (["--help"], ["list", "--json"], ["list", "--json"]):
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments],
-            cwd=Path(cli.__file__).parents[1], env=mine.environment(), capture_output=True, text=True,
-        )  # fmt: skip
+            cwd=Path(cli.__file__).parents[1],
+            env=mine.environment(),
+            capture_output=True,
+            text=True,
+        )
         loaded = done.stderr.strip().splitlines()[-1]
     assert loaded == "[]"
     assert PLUGIN.exists()

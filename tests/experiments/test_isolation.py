@@ -14,7 +14,7 @@ pytestmark = pytest.mark.extensive
 
 
 def test_sixty_runs_of_which_six_misbehave(tmp_path: Path) -> None:
-    """3 runs kill themselves, 2 hang, 1 eats memory: 54 finish, 6 are reported with their reason."""
+    """3 runs kill themselves, 2 hang, 1 eats memory: 54 finish, 6 are reported and why."""
     bad = [(5, "die"), (6, "die"), (40, "die"), (7, "hang"), (30, "hang"), (20, "grow")]
     faults = {index: fault for index, fault in bad}
     points = [{"index": i, "fault": faults.get(i, "none")} for i in range(60)]

@@ -83,7 +83,9 @@ def test_an_owner_from_before_a_reboot_is_dead_only_after_a_while(owners: Owners
     assert owners.claim(ID)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"host": 1}', '{"pid": "x", "start": null}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"host": 1}', '{"pid": "x", "start": null}']
+)
 def test_a_damaged_file_blocks_nobody_for_ever(owners: Owners, text: str) -> None:
     path = written(owners)
     path.write_text(text)
@@ -159,7 +161,7 @@ def _worker(root: Path, log: Path, seed: int, rounds: int) -> None:
 @pytest.mark.extensive
 @pytest.mark.parametrize("seed", range(2))
 def test_no_two_live_owners_among_processes_that_die(tmp_path: Path, seed: int) -> None:
-    """The log of 8 slots of processes, restarted as they die, shows no overlap; nothing is stuck."""
+    """The log of 8 slots of processes, restarted as they die, shows no overlap; none is stuck."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["experiments.owners"])
     log, luck = tmp_path / "log", random.Random(seed)

@@ -42,8 +42,12 @@ def test_ids_ignore_how_a_configuration_is_written(make: Make) -> None:
     plain = ids(make(**COMPARED, base={"x": 2.0, "count": 3}))
     assert plain == ids(make(**COMPARED, base={"count": 3, "x": 2.0}))
     assert plain == ids(make(**COMPARED, base={"count": 3, "x": 2}))
-    assert plain == ids(make(**COMPARED, base={"count": 3, "x": 2.0, "mode": "slow", "part": {"kind": "sum"}}))
-    assert plain == ids(make(**COMPARED, base={"x": 9.0}, axes=[{"zip": {"x": [2.0], "count": [3]}}]))
+    assert plain == ids(
+        make(**COMPARED, base={"count": 3, "x": 2.0, "mode": "slow", "part": {"kind": "sum"}})
+    )
+    assert plain == ids(
+        make(**COMPARED, base={"x": 9.0}, axes=[{"zip": {"x": [2.0], "count": [3]}}])
+    )
     assert plain == ids(make(**COMPARED, base={"x": 2.0, "count": 3}, title="Another"), "paper")
 
 
@@ -107,8 +111,13 @@ def test_any_override_marks_the_plan(make: Make, option: str) -> None:
 
 def test_overridden_seeds_and_policies_are_those_given_once(make: Make) -> None:
     manifest = make(**COMPARED)
-    plan = make_plan(manifest, "quick", parse_overrides(["seeds=[3,3,1]", "policies=shuffled,shuffled"]))
-    assert [(r.config["policy"], r.config["seed"]) for r in plan.runs] == [("shuffled", 3), ("shuffled", 1)]
+    plan = make_plan(
+        manifest, "quick", parse_overrides(["seeds=[3,3,1]", "policies=shuffled,shuffled"])
+    )
+    assert [(r.config["policy"], r.config["seed"]) for r in plan.runs] == [
+        ("shuffled", 3),
+        ("shuffled", 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +208,9 @@ def test_fingerprint_is_of_the_text_not_of_the_place_or_time(project: Path, tmp_
     assert fingerprint([project / "sim/one.py"]) == before
 
 
-def test_code_changes_the_fingerprint_and_not_the_id(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_changes_the_fingerprint_and_not_the_id(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     manifest = make(**COMPARED)
     before = make_plan(manifest, "quick").runs
     monkeypatch.setattr("experiments.plan._fingerprint", lambda files: "other code")

@@ -38,7 +38,9 @@ def test_the_interval_covers_the_mean_about_95_times_in_100(groups: int) -> None
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(samples, min_size=1, max_size=3))
-def test_value_is_the_mean_of_group_means_and_the_interval_finite(groups: list[list[float]]) -> None:
+def test_value_is_the_mean_of_group_means_and_the_interval_finite(
+    groups: list[list[float]],
+) -> None:
     found = mean_interval(groups)
     assert found.value == pytest.approx(np.mean([np.mean(g) for g in groups]), abs=1e-6)
     assert found.n == sum(map(len, groups))
@@ -53,7 +55,10 @@ def test_value_is_the_mean_of_group_means_and_the_interval_finite(groups: list[l
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(values, min_size=3, max_size=8, unique=True), st.sampled_from([1e-250, 1e-9, 1e9, 1e250]))
+@given(
+    st.lists(values, min_size=3, max_size=8, unique=True),
+    st.sampled_from([1e-250, 1e-9, 1e9, 1e250]),
+)
 def test_the_unit_does_not_matter(sample: list[float], scale: float) -> None:
     """Also where squares or cubes of the values would leave the range of a float."""
     plain, scaled = mean_interval([sample]), mean_interval([[x * scale for x in sample]])
@@ -77,7 +82,9 @@ def test_the_interval_is_that_of_an_independent_implementation(n: int) -> None:
     assert ours.high == pytest.approx(theirs.high, abs=0.03 * width)
 
 
-@pytest.mark.parametrize("sample", [[1.0, 1.0, np.nextafter(1, 2)], [0.0, 0.0, 0.0, 1.0], [1.0, 2.0], [3e-324, 0.0, 0.0]])
+@pytest.mark.parametrize(
+    "sample", [[1.0, 1.0, np.nextafter(1, 2)], [0.0, 0.0, 0.0, 1.0], [1.0, 2.0], [3e-324, 0.0, 0.0]]
+)
 def test_degenerate_samples_have_finite_intervals(sample: list[float]) -> None:
     found = mean_interval([sample])
     assert found.low is not None

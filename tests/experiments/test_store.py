@@ -51,8 +51,15 @@ def test_what_is_put_is_there_and_nothing_else(store: Store) -> None:
     assert store.finished() == {ID}
     assert store.metrics(ID) == {"value": 1.0, "word": "é"}
     assert store.provenance(ID) == {"status": "done"}
-    assert pq.read_table(store.folder(ID) / "series.parquet").to_pydict() == {"t": [1, 2], "v": [1.0, 0.5]}
-    assert {Path(p).name for p in everything(store)} == {"run.json", "metrics.json", "series.parquet"}
+    assert pq.read_table(store.folder(ID) / "series.parquet").to_pydict() == {
+        "t": [1, 2],
+        "v": [1.0, 0.5],
+    }
+    assert {Path(p).name for p in everything(store)} == {
+        "run.json",
+        "metrics.json",
+        "series.parquet",
+    }
 
 
 def test_the_same_outcome_is_the_same_bytes(store: Store, tmp_path: Path) -> None:
@@ -119,7 +126,8 @@ STEPS += [("rename", 0, errno.ENOSPC), ("replace", 0, errno.EIO), ("mkdir", 0, e
 
 
 @pytest.mark.parametrize(
-    ("known", "step"), [*itertools.product([True, False], STEPS), (True, ("rename", 1, errno.ENOSPC))]
+    ("known", "step"),
+    [*itertools.product([True, False], STEPS), (True, ("rename", 1, errno.ENOSPC))],
 )
 def test_a_full_or_broken_disk_leaves_what_was_there(
     store: Store, known: bool, step: tuple[str, int, int], monkeypatch: pytest.MonkeyPatch
@@ -131,7 +139,7 @@ def test_a_full_or_broken_disk_leaves_what_was_there(
     before = everything(store)
     with monkeypatch.context() as broken:
         failing(*step)(broken)
-        with pytest.raises(OSError, match="space|error|Read-only"):
+        with pytest.raises(OSError, match=r"space|error|Read-only"):
             store.put(ID, outcome(2.0), {})
     assert everything(store) == before
     assert store.has(ID) == known
@@ -145,7 +153,7 @@ def test_a_place_that_is_no_folder_is_an_os_error_and_holds_no_runs(store: Store
     assert not store.has(ID)
     assert store.finished() == set()
     assert store.sweep_leftovers() == 0
-    with pytest.raises(OSError, match="Not a directory|File exists"):
+    with pytest.raises(OSError, match=r"Not a directory|File exists"):
         store.put(ID, outcome(), {})
 
 
@@ -176,7 +184,11 @@ Store(Path(sys.argv[1])).put(sys.argv[4], Outcome({"value": 2.0, "word": "x"}), 
 @pytest.mark.extensive
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize(
-    ("name", "count"), [("fsync", 1), ("fsync", 2), ("fsync", 3), ("replace", 1), ("rename", 1), ("rename", 2), ("fsync", 4)]
+    ("name", "count"),
+    [
+        ("fsync", 1), ("fsync", 2), ("fsync", 3), ("replace", 1),
+        ("rename", 1), ("rename", 2), ("fsync", 4),
+    ],
 )  # fmt: skip
 def test_killed_between_any_two_steps_leaves_the_old_or_the_new_result(
     store: Store, name: str, count: int, known: bool

@@ -23,9 +23,12 @@ FIELDS = {
     "kind": "compared",
     "policies": ["shuffled", "arrival"],
     "metrics": ["score"],
-    "axes": [{"grid": {"x": [3.0, 1.0, 2.0]}}, {"list": [{"part": {"kind": "sum"}}, {"part": {"kind": "partial", "h": 0.5}}]}],
+    "axes": [
+        {"grid": {"x": [3.0, 1.0, 2.0]}},
+        {"list": [{"part": {"kind": "sum"}}, {"part": {"kind": "partial", "h": 0.5}}]},
+    ],
     "seeds": [9, 2],
-}  # fmt: skip
+}
 
 
 def score(spec: RunSpec) -> dict[str, Any]:
@@ -111,7 +114,9 @@ def test_two_exports_are_equal_byte_for_byte(make: Make, tmp_path: Path) -> None
     assert export(collect(plan, here), here.root).stat().st_mtime_ns == before
 
 
-def test_an_overridden_plan_exports_beside_the_experiments_own_table(make: Make, store: Store) -> None:
+def test_an_overridden_plan_exports_beside_the_experiments_own_table(
+    make: Make, store: Store
+) -> None:
     manifest = make(**FIELDS)
     own = export(fill(store, make_plan(manifest, "quick"), score), store.root)
     before = own.read_bytes()
@@ -147,4 +152,8 @@ def test_results_know_what_failed_and_what_other_code_made(make: Make, store: St
     results = collect(plan, store)
     assert results.stale == (plan.runs[0].id, plan.runs[2].id)
     assert results.failed == (plan.runs[3].id,)
-    assert [p["fingerprint"] for p in results.provenance()] == ["old", plan.runs[1].fingerprint, "old"]
+    assert [p["fingerprint"] for p in results.provenance()] == [
+        "old",
+        plan.runs[1].fingerprint,
+        "old",
+    ]

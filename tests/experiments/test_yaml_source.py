@@ -39,10 +39,17 @@ def test_scalars_are_those_of_yaml_1_2(text: str, value: Any) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9) | st.text("ab1: #-é\\\"'\n\t"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab .é", max_size=4), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(-1e9, 1e9)
+    | st.text("ab1: #-é\\\"'\n\t"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text("ab .é", max_size=4), inner, max_size=3)
+    ),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 @given(json_values)
@@ -145,7 +152,7 @@ def test_bytes_that_are_no_small_utf8_text_are_refused(
 @pytest.mark.parametrize("path", ["", "absent.yaml", "/dev/zero", "x" * 5000])
 def test_what_is_no_file_is_refused(tmp_path: Path, path: str) -> None:
     """A directory, nothing, a device without end, a name that is too long."""
-    with pytest.raises(InvalidManifest, match="cannot be read|larger"):
+    with pytest.raises(InvalidManifest, match=r"cannot be read|larger"):
         load_yaml(tmp_path / path)
 
 

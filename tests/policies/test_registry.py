@@ -73,7 +73,9 @@ def test_an_unknown_name_offers_the_nearest_and_lists_all(
     for ask in (toys.check, toys.get):
         with pytest.raises(UnknownNameError) as caught:
             ask(name)
-        assert str(caught.value) == f"unknown toy {name!r}; did you mean {near!r}? (known: ball, bear)"
+        assert (
+            str(caught.value) == f"unknown toy {name!r}; did you mean {near!r}? (known: ball, bear)"
+        )
 
 
 @given(st.text(max_size=200), st.lists(st.text(max_size=10), max_size=5))
@@ -150,7 +152,7 @@ def test_a_bad_plugin_fails_the_same_way_each_time(
 
 
 def test_what_is_no_file_or_no_python_is_refused(toys: Registry, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="absent.py"):
+    with pytest.raises(FileNotFoundError, match=r"absent\.py"):
         load_plugin(tmp_path / "absent.py", [toys])
     with pytest.raises(FileNotFoundError):
         load_plugin(tmp_path, [toys])

@@ -68,9 +68,12 @@ def opened(driver: Any, page: Path, width: int = 1280, dark: bool = False) -> An
 
 
 def open_data(driver: Any, anchor: str = "blendserve-orders-mooncake") -> Any:
-    """Open the table of an experiment's runs; return its box."""
+    """Open the table of an experiment's runs, wait until it is built, and return its box."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
     box = driver.find_element("css selector", f"#{anchor} details.panel")
     box.find_element("css selector", "summary").click()
+    WebDriverWait(driver, 20).until(lambda _: box.find_elements("tag name", "output"))
     return box
 
 

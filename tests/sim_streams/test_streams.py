@@ -16,12 +16,20 @@ from sim.streams import canonical_json, stream
 
 seeds = st.integers(0, 2**32 - 1)
 names = st.text(max_size=8)
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4)
+)
 json_values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=6,
-)  # fmt: skip
+)
 identities = st.dictionaries(st.text(max_size=4), json_values, max_size=3)
 
 
@@ -76,7 +84,9 @@ def test_what_is_not_json_has_no_canonical_text(value: Any) -> None:
 
 def test_streams_of_adjacent_seeds_and_names_are_uncorrelated() -> None:
     """1000 numbers of each of 20 streams: correlations of independent ones stay below 5 sigma."""
-    rows = [stream(seed, {"a": 1}, name).normal(size=1000) for seed in range(10) for name in ("u", "v")]
+    rows = [
+        stream(seed, {"a": 1}, name).normal(size=1000) for seed in range(10) for name in ("u", "v")
+    ]
     correlations = np.corrcoef(rows) - np.eye(20)
     assert np.abs(correlations).max() < 5 / math.sqrt(1000)
 
