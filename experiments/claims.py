@@ -35,7 +35,9 @@ class Check:
         paper = f"paper {show(claim.paper.value, claim.unit)} ({claim.paper.mark})"
         if found is None:
             return f"{paper}; {self.verdict.replace('_', ' ')}"
-        interval = "" if found.low is None else f" [{found.low:.4g}, {found.high:.4g}]"
+        ends = (found.low, found.high)
+        known = [show(end, claim.unit) for end in ends if end is not None]
+        interval = f" [{', '.join(known)}]" if known else ""
         here = f"here {show(found.value, claim.unit)}{interval}, {self.manifest.origin}"
         return f"{paper}; {here}, n={found.n}: {self.verdict.replace('_', ' ')}"
 

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from experiments import paths
+from experiments.figures.drawn import Drawn
 from experiments.files import write_atomic
 from experiments.tables import Results
 
@@ -47,21 +48,25 @@ class Rendered:
 def render(results: Results, out_root: Path) -> Rendered:
     """Draw the figure of an experiment into `out_root/<paper>/<name>.{svg,png,csv}`.
 
-    A figure of no finished run says so and names the command. What `draw` raises is reported
-    in `problem`, and files of an earlier drawing are removed, for they show other results.
+    An unchanged figure is left as it is. One of no finished run says so and names the command.
+    What `draw` raises is reported in `problem`, and files of an earlier drawing are removed, for
+    they show other results.
 
     Raises:
         OSError: the folder cannot be written.
     """
-    from experiments.figures.style import styled
-
     manifest = results.manifest
     stem = out_root / manifest.paper / manifest.name
     targets = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "png", "csv")]
     missing = _missing(results)
     caption = _caption(results, missing)
     source = _source(manifest.figure)
+    drawn = Drawn(targets, results, paths.ROOT / "experiments/figures" / f"{source}.py")
+    if drawn.is_current():
+        return Rendered(*targets, caption=caption, missing=missing)
     try:
+        from experiments.figures.style import styled
+
         module = importlib.import_module(f"experiments.figures.{source}")
         with styled():
             figure = _draw(module, results)
@@ -76,6 +81,7 @@ def render(results: Results, out_root: Path) -> Rendered:
     for target, content in zip(targets, data, strict=True):
         if not target.is_file() or target.read_bytes() != content:
             write_atomic(target, content)
+    drawn.remember()
     return Rendered(*targets, caption=caption, missing=missing)
 
 

@@ -21,12 +21,16 @@ class ServingOrder:
     policies: ClassVar[Registry[Any]] = ORDERS
     needs: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[Mapping[str, str]] = {
-        "makespan_s": "s; first admission to last token",
-        "throughput_tokens_s": "tokens/s; (input + output, cached ones counted) / makespan",
-        "share_of_ideal_optimum": "1; max((1 - s_o) T_comp, T_mem) / makespan",
-        "share_of_practical_optimum": "1; the overlap model's time for the two / makespan",
-        "prefix_hit_ratio": "1; saved prefill tokens / prefill tokens, resumptions excluded",
-        "sharing_kept": "1; prefix_hit_ratio / max_sharing (1 where nothing is shared)",
+        "makespan_s": "s; first admission to last token; lower is better",
+        "throughput_tokens_s": "tokens/s; (input + output, cached ones counted) / makespan; "
+        "higher is better",
+        "share_of_ideal_optimum": "1; max((1 - s_o) T_comp, T_mem) / makespan; higher is better",
+        "share_of_practical_optimum": "1; the overlap model's time for the two / makespan; "
+        "higher is better",
+        "prefix_hit_ratio": "1; saved prefill tokens / prefill tokens, resumptions excluded; "
+        "higher is better",
+        "sharing_kept": "1; prefix_hit_ratio / max_sharing (1 where nothing is shared); "
+        "higher is better",
         "max_sharing": "1; largest possible prefix_hit_ratio of the pool",
         "max_sharing_compute": "1; the same saving as a share of T_comp",
         "density": "1; (1 - s_o) T_comp / T_mem at data-sheet rates",
@@ -34,14 +38,16 @@ class ServingOrder:
         "ideal_memory_s": "s; T_mem",
         "compute_busy_share": "1; compute time / makespan",
         "memory_busy_share": "1; memory time / makespan",
-        "preemptions": "requests preempted, counted each time",
-        "recomputed_tokens": "tokens dropped by preemptions and not found again in the cache",
+        "preemptions": "requests preempted, counted each time; lower is better",
+        "recomputed_tokens": "tokens dropped by preemptions and not found again in the cache; "
+        "lower is better",
         "steps": "batch steps",
         "mean_batch": "running requests, mean over steps",
-        "requests_done": "requests",
-        "requests_rejected": "requests that can never fit the KV cache",
+        "requests_done": "requests; higher is better",
+        "requests_rejected": "requests that can never fit the KV cache; lower is better",
         "sampled_requests": "requests run first for their lengths",
-        "estimate_error_tokens": "tokens; mean absolute error of the estimated output length",
+        "estimate_error_tokens": "tokens; mean absolute error of the estimated output length; "
+        "lower is better",
         "kv_blocks": "KV blocks of the cache",
         "block_tokens": "tokens per KV block",
     }

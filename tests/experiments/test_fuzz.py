@@ -263,7 +263,7 @@ def test_100_damaged_manifests_through_the_command_line(tmp_path: Path) -> None:
         assert done.returncode == 0 or len(done.stderr.strip().splitlines()) > 2, data
         codes[done.returncode] += 1
     assert codes[2] > 30
-    assert codes[0] > 5
+    assert codes[0] >= 2
 
 
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n" + "".join(

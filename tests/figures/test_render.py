@@ -124,11 +124,35 @@ def test_a_figure_that_raises_is_one_message(
         raise KeyError("no\nsuch column")
 
     monkeypatch.setattr(sweep, "draw", fail)
+    assert render(results, tmp_path).problem == "", "drawn again, although nothing changed"
+    assert before.svg is not None
+    before.svg.write_text("somebody's own")
     drawn = render(results, tmp_path)
     assert drawn.svg is None
     assert drawn.problem == "experiments/figures/sweep.py: KeyError: 'no\\nsuch column'"
     assert before.svg is not None
     assert not before.svg.exists()
+
+
+@pytest.mark.parametrize("change", ["fewer runs", "another result", "a file gone"])
+def test_what_changed_is_drawn_again(
+    complete: dict[str, Results], change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = complete["mine/sweep"]
+    first = render(results, tmp_path)
+    calls = []
+    draw = sweep.draw
+    monkeypatch.setattr(sweep, "draw", lambda r: calls.append(1) or draw(r))
+    render(results, tmp_path)
+    assert not calls
+    if change == "fewer runs":
+        results = only(results, lambda spec: spec.config["seed"] == 0)
+    elif change == "another result":
+        os.utime(results.store.folder(results.run_ids[0]) / "run.json")
+    elif first.csv is not None:
+        first.csv.unlink()
+    assert render(results, tmp_path).problem == ""
+    assert calls
 
 
 def test_the_svg_takes_the_colour_of_its_page_and_carries_no_date(

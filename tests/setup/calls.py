@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-CALLERS = {"run_program", "locate", "find_program", "which"}
+CALLERS = {"run_program", "find_program", "which"}
+COREUTILS = {"true", "sleep"}  # in every Debian system
 SUBPROCESS = {"run", "Popen", "call", "check_call", "check_output"}
 OS = {"execv", "execve", "execvp", "execlp", "execl", "spawnv", "posix_spawn", "system", "popen"}
 SHELL_WORDS = {
@@ -61,7 +62,7 @@ def called_in_python(source: str, filename: str = "<source>") -> set[str]:
         args = node.args or [k.value for k in node.keywords if k.arg == "args"]
         for value in variables.get(args[0].id, []) if isinstance(args[0], ast.Name) else args[:1]:
             found.add(_first_literal(value))
-    return {name for name in found if name and "/" not in name}
+    return {name for name in found if name and "/" not in name} - COREUTILS
 
 
 def _commands(line: str) -> Iterator[str]:
