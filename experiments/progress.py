@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from experiments.worker import Report
+if TYPE_CHECKING:
+    from experiments.worker import Report
 
 
 class Progress:

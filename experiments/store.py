@@ -21,12 +21,14 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.files import read_json, sync_folder, write_json, write_synced
-from experiments.kinds.base import Outcome
 from experiments.owners import STALE_AFTER_S, host
 from sim.streams import canonical_json
+
+if TYPE_CHECKING:
+    from experiments.kinds.base import Outcome
 
 MAX_TRIES = 100
 

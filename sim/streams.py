@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def canonical_json(value: Any) -> str:
@@ -39,6 +40,8 @@ def stream(root_seed: int, identity: Mapping[str, Any], name: str) -> np.random.
         name: what is drawn ("lengths", "arrivals", "loss", ...). A new name never shifts
             the draws of another one.
     """
+    import numpy as np  # identities alone do not need it, and `triptych list` is quick without
+
     if root_seed < 0:
         raise ValueError(f"root_seed must be >= 0, got {root_seed}")
     entropy = [root_seed, *_words(canonical_json(identity)), *_words(name)]
