@@ -35,9 +35,7 @@ class Check:
         paper = f"paper {show(claim.paper.value, claim.unit)} ({claim.paper.mark})"
         if found is None:
             return f"{paper}; {self.verdict.replace('_', ' ')}"
-        ends = (found.low, found.high)
-        known = [show(end, claim.unit) for end in ends if end is not None]
-        interval = f" [{', '.join(known)}]" if known else ""
+        interval = _interval(found, claim.unit)
         here = f"here {show(found.value, claim.unit)}{interval}, {self.manifest.origin}"
         return f"{paper}; {here}, n={found.n}: {self.verdict.replace('_', ' ')}"
 
@@ -77,6 +75,15 @@ def show(value: float, unit: str) -> str:
     if unit == "share":
         return f"{100 * value:.4g} %"
     return f"{value:.4g} {unit}"
+
+
+def _interval(found: Estimate, unit: str) -> str:
+    """Return ` [low, high]`, in the unit's own numbers (per cent for shares), or nothing."""
+    if found.low is None or found.high is None:
+        return ""
+    if unit == "share":
+        return f" [{100 * found.low:.4g}, {100 * found.high:.4g}]"
+    return f" [{found.low:.4g}, {found.high:.4g}]"
 
 
 def check_claims(results: Results, missing_needs: tuple[str, ...] = ()) -> list[Check]:
