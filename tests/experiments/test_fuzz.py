@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import json
+import multiprocessing
 import random
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from experiments.check import load_manifest
-from experiments.paths import MANIFESTS, ROOT
+from experiments.kinds.base import KINDS
+from experiments.paths import MANIFESTS
 from experiments.plan import make_plan
 from experiments.problems import InputError, InvalidManifest
+from experiments.yaml_source import parse_scalar
+from policies.registry import load_plugin
 from serving.traces import azure, jsonl, mooncake, vidur
 from serving.traces.base import TraceError
-from tests.experiments.harness import sweep
+from tests.experiments.harness import PLUGIN, sweep
+
+PLUGINS = (PLUGIN, PLUGIN.with_name("plugin_compared.py"))
 
 SHARDS = 8
 MANIFESTS_PER_SHARD = 1250
@@ -115,6 +124,13 @@ NUMBERS = [
     "100000",
 ]
 
+VALUES: list[Any] = [
+    None, True, 0, -1, 1, 1.5, 10**6, 2**62, -0.0, 1e308, 5e-324, "", "x", "0", "slow", "arrival",
+    "a/b", "x" * 5000, [], {}, [[]], {"kind": "sum"}, {"kind": "partial", "h": 0.5}, {"kind": []},
+    [1, 1.0, True, "1"], list(range(1000)), {"grid": {"x": [1]}}, {"x": {"y": {"z": 1}}}, {"": 1},
+    "\x1b]0;t\x07", "a\nb",
+]  # fmt: skip
+
 Lines = list[str]
 
 
@@ -190,10 +206,53 @@ def mutated(text: str, luck: random.Random) -> bytes:
     return data
 
 
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Return (mapping or list, key or index) of every value below `value`."""
+    found = []
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        found.append((value, key))
+        if isinstance(inner, dict | list):
+            found.extend(places(inner))
+    return found
+
+
+def mutated_tree(text: str, luck: random.Random) -> bytes:
+    """Return the manifest, still well-formed, after one to three changes of its values."""
+    tree = copy.deepcopy(parsed(text))
+    for _ in range(luck.choice([1, 1, 2, 3])):
+        holder, key = luck.choice(places(tree))
+        other_holder, other_key = luck.choice(places(tree))
+        change = luck.randrange(5)
+        if change == 0:
+            del holder[key]
+        elif change == 1:
+            holder[key] = copy.deepcopy(luck.choice(VALUES))
+        elif change == 2:
+            holder[key] = copy.deepcopy(other_holder[other_key])
+        elif change == 3 and isinstance(holder, dict):
+            holder[luck.choice([f"{key}s", "kind", "", "x", "seed", "a.b", "\x1b"])] = holder.pop(
+                key
+            )
+        elif isinstance(holder, list):
+            holder.extend(holder[:3])
+    return json.dumps(tree).encode()
+
+
+@functools.cache
+def parsed(text: str) -> Any:
+    return parse_scalar(text)
+
+
+@functools.cache
 def sources() -> list[str]:
-    """Return good manifests: small ones of every shape, now and then one of the project's."""
-    real = [path.read_text() for path in sorted(MANIFESTS.glob("*/*.yaml"))]
-    return [GRID, LISTED] * 10 + real
+    """Return good manifests of every shape, those of the project last."""
+    return [GRID, LISTED, *(p.read_text() for p in sorted(MANIFESTS.glob("*/*.yaml")))]
+
+
+def damaged(luck: random.Random) -> bytes:
+    """Return a damaged manifest; now and then one of the project's, which take longer to read."""
+    text = luck.choice(sources()[2:] if luck.random() < 0.04 else sources()[:2])
+    return luck.choice([mutated, mutated_tree])(text, luck)
 
 
 def is_told(error: InputError) -> bool:
@@ -218,9 +277,9 @@ def outcome_of(path: Path) -> str:
 
 
 def fuzz_manifests(folder: Path, seed: int, count: int) -> Counter[str]:
-    luck, path, found, good = random.Random(seed), folder / "m.yaml", Counter(), sources()
+    luck, path, found = random.Random(seed), folder / "m.yaml", Counter()
     for index in range(count):
-        data = mutated(luck.choice(good), luck)
+        data = damaged(luck)
         path.write_bytes(data)
         try:
             found[outcome_of(path)] += 1
@@ -229,7 +288,7 @@ def fuzz_manifests(folder: Path, seed: int, count: int) -> Counter[str]:
     return found
 
 
-@pytest.mark.parametrize("text", [*sources()[-5:], GRID, LISTED])
+@pytest.mark.parametrize("text", sources())
 def test_the_manifests_are_good_before_they_are_damaged(tmp_path: Path, text: str) -> None:
     (tmp_path / "m.yaml").write_text(text)
     assert outcome_of(tmp_path / "m.yaml") == "planned"
@@ -238,13 +297,23 @@ def test_the_manifests_are_good_before_they_are_damaged(tmp_path: Path, text: st
 def test_300_damaged_manifests(tmp_path: Path) -> None:
     found = fuzz_manifests(tmp_path, 1000, 300)
     assert found["invalid"] > 100
-    assert found["planned"] > 10
+    assert found["planned"] > 20
+
+
+def _shard(folder: Path, seed: int) -> int:
+    for plugin in PLUGINS:
+        load_plugin(plugin, [KINDS])
+    (folder / str(seed)).mkdir()
+    return fuzz_manifests(folder / str(seed), seed, MANIFESTS_PER_SHARD).total()
 
 
 @pytest.mark.extensive
-@pytest.mark.parametrize("shard", range(SHARDS))
-def test_10000_damaged_manifests(tmp_path: Path, shard: int) -> None:
-    fuzz_manifests(tmp_path, shard, MANIFESTS_PER_SHARD)
+def test_10000_damaged_manifests(tmp_path: Path) -> None:
+    """On all cores; a failure names its seed and shows the bytes."""
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(mp_context=context) as pool:
+        counts = pool.map(_shard, [tmp_path] * SHARDS, range(SHARDS))
+        assert sum(counts) == 10_000
 
 
 @pytest.mark.extensive
@@ -253,17 +322,17 @@ def test_100_damaged_manifests_through_the_command_line(tmp_path: Path) -> None:
     mine = sweep(tmp_path)
     codes: Counter[int] = Counter()
     for _ in range(100):
-        data = mutated(luck.choice([GRID, LISTED]), luck)
+        data = damaged(luck)
         mine.manifest.write_bytes(data)
-        plugins = ["--plugin", str(ROOT / "tests/experiments/plugin_compared.py")]
-        done = mine.run("--dry-run", *plugins)
+        done = mine.run("--dry-run", "--plugin", str(PLUGINS[1]))
         assert done.returncode in (0, 2), data
         assert "Traceback" not in done.stderr, data
         assert (done.returncode == 0) == bool(done.stdout.strip()), data
-        assert done.returncode == 0 or len(done.stderr.strip().splitlines()) > 2, data
+        said = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
+        assert (done.returncode == 2) == bool(said), data
         codes[done.returncode] += 1
     assert codes[2] > 30
-    assert codes[0] >= 2
+    assert codes[0] > 5
 
 
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n" + "".join(
