@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ import typer
 
 from experiments.paths import build_root, results_root
 from experiments.problems import InputError
+from policies.registry import BrokenSourceError
 
 if TYPE_CHECKING:
     from experiments.plan import Plan
@@ -112,7 +114,9 @@ def run(
 
     options = _options(workers, serial, cluster, refresh, plugin, only)
     plan = make_plan(load_manifest(manifest), size, parse_overrides(set_ or []))
-    _compute([plan], options, dry_run, json)
+    given = [("-s", text) for text in set_ or []] + [("--plugin", str(p)) for p in plugin or []]
+    words = ("run", str(manifest), *(word for pair in given for word in pair))
+    _compute([replace(plan, invoked=words)], options, dry_run, json)
 
 
 @app.command()
@@ -230,7 +234,7 @@ def main() -> None:
     """Run the command line; turn what a user did wrong into one message and exit code 2."""
     try:
         app()
-    except InputError as error:
+    except (InputError, BrokenSourceError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -242,10 +246,19 @@ def main() -> None:
 
 
 def _compute(plans: list[Plan], options: Options, dry_run: bool, json: bool) -> None:
-    from experiments.reproduce import estimate, executor_for, reproduce, summary, todo_of
+    from experiments.reproduce import (
+        check_only,
+        check_writable,
+        estimate,
+        executor_for,
+        reproduce,
+        summary,
+        todo_of,
+    )
     from experiments.store import Store
 
     store = Store(results_root())
+    check_only(plans, options)
     if dry_run:
         rows = [
             {"id": p.manifest.id, "size": p.size, "planned": len(p.runs), "todo": len(todo),
@@ -258,6 +271,7 @@ def _compute(plans: list[Plan], options: Options, dry_run: bool, json: bool) -> 
         for row in rows:
             print("{id} ({size}): {todo} of {planned} runs to do, about {time}".format_map(row))
         return None
+    check_writable(store)
     store.sweep_leftovers()
     with executor_for(options, plans, store) as executor:
         outcomes = [reproduce(plan, store, executor, options) for plan in plans]

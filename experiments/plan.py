@@ -26,12 +26,19 @@ Overrides = Mapping[str, Sequence[Any]]
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of one experiment at one size; `runs` holds each identity once."""
+    """The runs of one experiment at one size.
+
+    Attributes:
+        runs: each identity once.
+        overridden: whether axes, seeds or policies differ from the manifest's.
+        invoked: words of the command line that asked for it, where that was not `reproduce ID`.
+    """
 
     manifest: Manifest
     size: str
     runs: tuple[RunSpec, ...]
     overridden: bool = False
+    invoked: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

@@ -19,11 +19,19 @@ LIBRARIES = ("numpy", "numba", "scipy", "pandas", "pyarrow", "pydantic", "simpy"
 
 
 @functools.cache
-def environment() -> dict[str, Any]:
-    """Return what is the same for all runs of a process: code, versions, host."""
+def source() -> dict[str, Any]:
+    """Return what is the same for all runs of a session: the code and the command."""
     return {
         "commit": _git("rev-parse", "HEAD"),
         "dirty": _dirty_hash(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]][:20],
+    }
+
+
+@functools.cache
+def machine() -> dict[str, Any]:
+    """Return what is the same for all runs of a process: versions and host."""
+    return {
         "versions": {"python": platform.python_version(), **_versions()},
         "host": {
             "name": socket.gethostname(),
@@ -31,7 +39,6 @@ def environment() -> dict[str, Any]:
             "cpu": _cpu_model(),
             "cores": len(os.sched_getaffinity(0)),
         },
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]][:20],
     }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -58,16 +60,10 @@ def lacks_of(plan: Plan) -> tuple[str, ...]:
 
 
 def todo_of(plan: Plan, store: Store, options: Options) -> tuple[list[RunSpec], Tally]:
-    """Return the runs of a plan to compute now, and the tally of the others.
-
-    Raises:
-        InputError: `only` names no run of the plan.
-    """
+    """Return the runs of a plan to compute now, and the tally of the others."""
     runs = plan.runs
     if options.only is not None:
         runs = tuple(spec for spec in runs if spec.id.startswith(options.only))
-        if not runs:
-            raise InputError(f"--only {options.only}: no run of {plan.manifest.id} starts so")
     return missing(runs, store, options.refresh)
 
 
@@ -179,13 +175,47 @@ def summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
             yield f"  no figure: {outcome.trouble}"
         for run_id, reason in tally.failed.items():
             yield f"  failed {run_id[:12]}: {reason}"
-            yield f"    alone, in the foreground: {rerun_command(plan, run_id)}"
+            how = (outcome.results.store.failure(run_id) or {}).get("how")
+            yield f"    alone: {rerun_command(plan, run_id, how)}"
 
 
-def rerun_command(plan: Plan, run_id: str) -> str:
-    """Return the command that does one run alone, in the foreground."""
-    size = f"--size {plan.size} --only {run_id[:12]} --serial"
-    return f"triptych reproduce {plan.manifest.id} {size}"
+def rerun_command(plan: Plan, run_id: str, how: str | None = None) -> str:
+    """Return the command that does one run alone.
+
+    In the foreground, or kept within its limits where it had died of them (`how`).
+    """
+    where = "--serial" if how in (None, "error") else "--workers 1"
+    invoked = plan.invoked or ("reproduce", plan.manifest.id)
+    options = ("--size", plan.size, "--only", run_id[:12], where)
+    return f"{shlex.join(('triptych', *invoked, *options[:-1]))} {where}"
+
+
+def check_only(plans: Sequence[Plan], options: Options) -> None:
+    """Refuse an `only` that names no run of any plan.
+
+    Raises:
+        InputError: it does not.
+    """
+    only = options.only
+    if only is not None and not any(s.id.startswith(only) for p in plans for s in p.runs):
+        raise InputError(f"--only {only}: no run of {len(plans)} experiments starts so")
+
+
+def check_writable(store: Store) -> None:
+    """Find out before anything starts whether results can be stored.
+
+    Raises:
+        InputError: they cannot.
+    """
+    try:
+        store.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=store.root):
+            return
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(
+            f"results cannot be written to {store.root}: {reason}; TRIPTYCH_RESULTS names another"
+        ) from None
 
 
 def estimate(plan: Plan, todo: int) -> str:

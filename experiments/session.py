@@ -63,8 +63,8 @@ def compute(
             is stored, and calling again goes on with the rest.
     """
     tally = Tally()
-    environment = provenance.environment()
-    tasks = [Task(spec, store.root, tuple(plugins), refresh, environment) for spec in runs]
+    source = provenance.source()
+    tasks = [Task(spec, store.root, tuple(plugins), refresh, source) for spec in runs]
     for report in _reports(tasks, executor):
         if report.status == "failed":
             tally.failed[report.run_id] = report.reason

@@ -28,7 +28,7 @@ def status_rows(plans: Iterable[Plan], store: Store) -> list[dict[str, Any]]:
                     "how": record.get("how"),
                     "reason": record.get("reason"),
                     "attempts": record.get("attempts"),
-                    "command": rerun_command(plan, run_id),
+                    "command": rerun_command(plan, run_id, record.get("how")),
                 }
             )
         rows.append(

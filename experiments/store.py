@@ -56,15 +56,15 @@ class Store:
 
     def provenance(self, run_id: str) -> dict[str, Any] | None:
         """Return `run.json` of a finished run, or None."""
-        return read_json(self.folder(run_id) / "run.json")
+        return _read_mapping(self.folder(run_id) / "run.json")
 
     def metrics(self, run_id: str) -> dict[str, Any] | None:
         """Return the metrics of a finished run, or None."""
-        return read_json(self.folder(run_id) / "metrics.json")
+        return _read_mapping(self.folder(run_id) / "metrics.json")
 
     def failure(self, run_id: str) -> dict[str, Any] | None:
         """Return the record of the run's last failure, or None."""
-        return read_json(self.root / "failed" / f"{run_id}.json")
+        return _read_mapping(self.root / "failed" / f"{run_id}.json")
 
     def failures(self) -> set[str]:
         """Return the ids of all runs whose last attempt failed."""
@@ -145,6 +145,11 @@ class Store:
             raise OSError(errno.EBUSY, "others keep putting this run", str(final))
         shutil.rmtree(old, ignore_errors=True)
         sync_folder(final.parent)
+
+
+def _read_mapping(path: Path) -> dict[str, Any] | None:
+    value = read_json(path)
+    return value if isinstance(value, dict) else None
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -30,7 +30,7 @@ class Task:
     root: Path
     plugins: tuple[Path, ...] = ()
     refresh: bool = False
-    environment: dict[str, Any] | None = None
+    source: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,8 @@ def _compute_and_store(task: Task, store: Store) -> None:
             "notes": list(outcome.notes),
             "measured": dict(outcome.measured),
             "warnings": [],
-            **(task.environment or provenance.environment()),
+            **provenance.machine(),
+            **(task.source or provenance.source()),
         },
     )
 

@@ -22,6 +22,10 @@ T = TypeVar("T", bound=type)
 ROOT = Path(__file__).resolve().parents[1]
 
 
+class BrokenSourceError(ValueError):
+    """A file among the policies that is not Python text; the message names it and the line."""
+
+
 class UnknownNameError(LookupError):
     """A name that no registry entry carries; the message offers the nearest ones."""
 
@@ -40,10 +44,14 @@ def nearest(name: str, allowed: Iterable[str]) -> str | None:
 
 @functools.lru_cache(maxsize=1024)
 def _names_in(path: Path, _mtime_ns: int) -> tuple[str, ...]:
-    if "@register(" not in (text := path.read_text(encoding="utf-8")):
-        return ()
+    try:
+        if "@register(" not in (text := path.read_text(encoding="utf-8")):
+            return ()
+        body = ast.parse(text, filename=str(path)).body
+    except (SyntaxError, ValueError) as error:  # ValueError: not UTF-8, or a null byte
+        raise BrokenSourceError(f"{path}: is not Python: {error}") from None
     names = []
-    for node in ast.parse(text, filename=str(path)).body:
+    for node in body:
         for call in getattr(node, "decorator_list", []):
             if not isinstance(call, ast.Call) or getattr(call.func, "id", "") != "register":
                 continue

@@ -103,10 +103,13 @@ class LocalExecutor:
         if store.has(spec.id) and not task.refresh:
             return Report(spec.id, "done")  # it died after its result was in place
         how, reason = _what_happened(spec, error, self._watchdog)
-        store.put_failure(spec.id, failure_record(spec, how, reason))
         owners = Owners(task.root)
-        if owners.owner(spec.id) is None:
-            owners.release(spec.id)
+        try:
+            store.put_failure(spec.id, failure_record(spec, how, reason))
+            if owners.owner(spec.id) is None:
+                owners.release(spec.id)
+        except OSError as trouble:  # a full or read-only disk must not keep the session waiting
+            reason = f"{reason} (not recorded: {trouble})"
         return Report(spec.id, "failed", reason=reason)
 
 

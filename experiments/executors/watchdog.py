@@ -6,10 +6,11 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from experiments.owners import Owners
+from experiments.owners import Owners, host
 
 PERIOD_S = 0.1
 
@@ -43,7 +44,7 @@ class MemoryWatchdog:
         while not self._over.wait(PERIOD_S):
             for run_id, (root, limit_bytes) in list(self._limits.items()):
                 owner = Owners(root).owner(run_id)
-                if owner is not None:
+                if owner is not None and _is_ours(owner):
                     self._check(int(owner["pid"]), limit_bytes)
 
     def _check(self, pid: int, limit_bytes: int) -> None:
@@ -54,6 +55,16 @@ class MemoryWatchdog:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 return
+
+
+def _is_ours(owner: dict[str, Any]) -> bool:
+    """Say whether the owner is a process that descends from this one: no other may be ended."""
+    if owner.get("host") != host():
+        return False
+    try:
+        return os.getpid() in {parent.pid for parent in psutil.Process(int(owner["pid"])).parents()}
+    except psutil.Error:
+        return False
 
 
 def resident_bytes(pid: int) -> int:

@@ -56,7 +56,9 @@ def render(results: Results, out_root: Path) -> Rendered:
         OSError: the folder cannot be written.
     """
     manifest = results.manifest
-    stem = out_root / manifest.paper / manifest.name
+    # As with tables: what an override drew is not the experiment's own figure.
+    suffix = f"+{results.plan.digest[:8]}" if results.plan.overridden else ""
+    stem = out_root / manifest.paper / f"{manifest.name}{suffix}"
     targets = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "png", "csv")]
     missing = _missing(results)
     caption = _caption(results, missing)
