@@ -21,6 +21,7 @@ from experiments.problems import InvalidManifest, Problem
 from policies.registry import UnknownNameError, nearest
 
 Loc = tuple[str | int, ...]
+MAX_SHOWN = 50
 RESERVED = frozenset({"run_id", "policy", "seed", "a", "b"})
 
 
@@ -57,9 +58,15 @@ class _Report:
 
     def add(self, loc: Loc, message: str) -> None:
         field = ".".join(map(str, loc))
-        if not any(p.field == field and p.message == message for p in self.problems):
+        known = any(p.field == field and p.message == message for p in self.problems)
+        if known or len(self.problems) > MAX_SHOWN:
+            return
+        if len(self.problems) < MAX_SHOWN:
             line = yaml_source.line_of(self.text, loc)
             self.problems.append(Problem(self.file, line, field, message))
+        else:
+            more = f"has more faults; these are the first {MAX_SHOWN}"
+            self.problems.append(Problem(self.file, None, "", more))
 
 
 def explain(error: Any, model: type) -> str:
@@ -201,7 +208,7 @@ def _check_points(manifest: Manifest, size: SizeName, report: _Report) -> None:
                 report.add(_origin(manifest, size, point, loc), explain(item, kind.Config))
         except ValueError as error:
             report.add(("axes",), str(error))
-        if len(report.problems) >= 50:
+        if len(report.problems) > MAX_SHOWN:
             return
 
 

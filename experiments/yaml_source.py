@@ -6,6 +6,7 @@ build objects, aliases that multiply, and anything that is not a JSON value.
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,7 @@ def parse_scalar(text: str) -> Any:
 
 def line_of(text: str, field: Field) -> int | None:
     """Return the 1-based line on which `field`, or its nearest existing parent, is written."""
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        node = _loader().compose(text)
-    except (YAMLError, ValueError, RecursionError):
-        return None
+    node = _composed(text)
     line = 1 if node is not None else None
     for part in field:
         found = _child(node, part)
@@ -67,6 +63,17 @@ def line_of(text: str, field: Field) -> int | None:
             break
         line, node = found
     return line
+
+
+@functools.lru_cache(maxsize=2)
+def _composed(text: str) -> Any:
+    """Return the root node of `text`, None if there is none or it is no YAML."""
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return _constructor(text).composer.get_single_node()
+    except (YAMLError, ValueError, RecursionError):
+        return None
 
 
 def _read(path: Path) -> str:
@@ -90,20 +97,29 @@ class _Fault(Exception):
         self.line, self.field = line, field
 
 
-def _loader() -> Any:
+def _constructor(text: str) -> Any:
+    """Return what composes the nodes of `text`, and makes values of them."""
     from ruamel.yaml import YAML
 
-    return YAML(typ="safe", pure=True)
+    loader = YAML(typ="safe", pure=True)
+    loader.max_depth = MAX_DEPTH + 1
+    constructor, _ = loader.get_constructor_parser(text)
+    constructor.composer.warn_double_anchors = False  # YAML: the later one holds from there on
+    return constructor
 
 
 def _construct(text: str) -> Any:
+    from ruamel.yaml.composer import MaxDepthExceededError
     from ruamel.yaml.error import MarkedYAMLError
 
     try:
-        constructor, _ = _loader().get_constructor_parser(text)
+        constructor = _constructor(text)
         node = constructor.composer.get_single_node()
         _measure(node, {}, set())
         value = None if node is None else constructor.construct_document(node)
+    except MaxDepthExceededError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise _Fault(f"is nested deeper than {MAX_DEPTH} levels", line) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = " ".join((error.problem or error.context or "is not YAML").split())

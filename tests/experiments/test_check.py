@@ -295,3 +295,13 @@ def test_json_schema_for_editors_has_every_field() -> None:
     schema = json.loads(json.dumps(Manifest.model_json_schema()))
     assert {"schema", "id", "axes", "claims", "sizes"} <= schema["properties"].keys()
     assert schema["additionalProperties"] is False
+
+
+def test_countless_faults_are_told_soon_the_first_of_them(tmp_path: Path) -> None:
+    start = time.perf_counter()
+    with pytest.raises(InvalidManifest) as caught:
+        load_manifest(write_manifest(tmp_path, needs=list(range(5000))))
+    assert len(caught.value.problems) == check.MAX_SHOWN + 1
+    assert caught.value.problems[0].field == "needs.0"
+    assert "more faults" in str(caught.value.problems[-1])
+    assert time.perf_counter() - start < 10

@@ -86,8 +86,8 @@ FAULTS = {
     "alias of itself": ("x: 1\na: &a [1, *a]", 2, "itself"),
     "alias of nothing": ("x: 1\na: *b", 2, "alias"),
     "flow nesting": ("a: " + "[" * 100 + "]" * 100, 1, "deeper"),
-    "very deep nesting": ("a: " + "[" * 100_000, None, "deeper"),
-    "block nesting": ("\n".join(" " * i + f"k{i}:" for i in range(60)), 36, "deeper"),
+    "very deep nesting": ("a: " + "[" * 100_000, 1, "deeper"),
+    "block nesting": ("\n".join(" " * i + f"k{i}:" for i in range(60)), 25, "deeper"),
     "nan": ("x: 1\na: [1, .nan]", 2, "finite"),
     "infinity": ("a: -.inf", 1, "finite"),
     "float overflow": ("a: 1e999", 1, "finite"),
@@ -170,3 +170,8 @@ def test_line_of_a_field_or_of_its_nearest_parent() -> None:
     assert line_of(text, ("c",)) == 6
     assert line_of(text, ()) == 1
     assert line_of("[", ("a",)) is None
+
+
+def test_an_anchor_given_twice_is_the_later_one_from_there_on(recwarn: pytest.WarningsRecorder) -> None:
+    assert parse_scalar("[&a 1, *a, &a 2, *a]") == [1, 1, 2, 2]
+    assert not recwarn.list
