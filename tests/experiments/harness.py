@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +41,11 @@ def write_manifest(folder: Path, **fields: Any) -> Path:
     path = folder / "sweep.yaml"
     path.write_text(json.dumps(manifest, indent=1))  # JSON is YAML
     return path
+
+
+def _hear_interrupts() -> None:
+    """Undo what a shell does to its background jobs, which tests may be part of."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ class Sweep:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=_hear_interrupts,
         )
 
     def table(self) -> bytes:

@@ -172,6 +172,8 @@ def test_line_of_a_field_or_of_its_nearest_parent() -> None:
     assert line_of("[", ("a",)) is None
 
 
-def test_an_anchor_given_twice_is_the_later_one_from_there_on(recwarn: pytest.WarningsRecorder) -> None:
+def test_an_anchor_given_twice_is_the_later_one_from_there_on(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
     assert parse_scalar("[&a 1, *a, &a 2, *a]") == [1, 1, 2, 2]
     assert not recwarn.list
