@@ -40,7 +40,10 @@ def _time(path: Path, row: int, text: str) -> datetime:
     try:
         if fraction and not (fraction.isascii() and fraction.isdigit()):
             raise ValueError(fraction)
-        return datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}")
+        time = datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}")
+        if time.tzinfo is not None:  # the trace is in one zone; two in one file do not compare
+            raise ValueError(text)
+        return time
     except ValueError:
         message = f"{text[:40]!r} is no time like 2023-11-16 18:17:03.9799600"
         raise TraceError(path, row, "TIMESTAMP", message) from None

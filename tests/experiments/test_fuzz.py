@@ -308,6 +308,7 @@ def _shard(folder: Path, seed: int) -> int:
 
 
 @pytest.mark.extensive
+@pytest.mark.timeout(1500)
 def test_10000_damaged_manifests(tmp_path: Path) -> None:
     """On all cores; a failure names its seed and shows the bytes."""
     context = multiprocessing.get_context("forkserver")
@@ -317,6 +318,7 @@ def test_10000_damaged_manifests(tmp_path: Path) -> None:
 
 
 @pytest.mark.extensive
+@pytest.mark.timeout(900)
 def test_100_damaged_manifests_through_the_command_line(tmp_path: Path) -> None:
     luck = random.Random(7)
     mine = sweep(tmp_path)
