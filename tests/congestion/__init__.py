@@ -1,0 +1,1 @@
+"""Congestion controllers: formulas by hand, and laws that each of them keeps."""
