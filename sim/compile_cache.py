@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("sim", "policies", "serving")
+IMPORTS = re.compile(rb"^from ([\w.]+) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
+WORDS = re.compile(rb"\w+")
 KEPT = 4
 """Folders of earlier sources that stay, for those who switch between branches."""
 
@@ -36,14 +39,33 @@ def use() -> None:
 
 
 def source_hash() -> str:
-    """Return a hash over every source below `PACKAGES` that speaks of numba."""
+    """Return a hash over every source that compiled code can come from.
+
+    These are the sources that speak of numba or declare hooks, and all of ours that they import,
+    directly or not: a constant in a plain module becomes part of the code that names it.
+    """
     digest = hashlib.sha256()
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            text = path.read_bytes()
-            if b"numba" in text:
-                digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + text + b"\0")
+    for name, text in sorted(_compiled_sources().items()):
+        digest.update(name.encode() + b"\0" + text + b"\0")
     return digest.hexdigest()[:16]
+
+
+def _compiled_sources() -> dict[str, bytes]:
+    """Return module name -> text."""
+    texts = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path.read_bytes()
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+    }
+    found: dict[str, bytes] = {}
+    pending = [name for name, text in texts.items() if b"numba" in text or b"import hook" in text]
+    while pending:
+        if (name := pending.pop()) not in found and name in texts:
+            found[name] = texts[name]
+            for package, names in IMPORTS.findall(texts[name]):
+                base = package.decode()
+                pending += [base, *(f"{base}.{n.decode()}" for n in WORDS.findall(names))]
+    return found
 
 
 def _prune(home: Path) -> None:
