@@ -9,6 +9,7 @@ numba is imported.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("sim", "policies", "serving")
 IMPORTS = re.compile(rb"^from ([\w.]+) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 WORDS = re.compile(rb"\w+")
+TIMES = ".seconds.json"
 KEPT = 4
 """Folders of earlier sources that stay, for those who switch between branches."""
 
@@ -36,6 +38,30 @@ def use() -> None:
     except OSError:
         return
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
+
+
+def note(name: str, seconds: float) -> None:
+    """Keep beside the compiled code how long compiling a part of it took on this machine."""
+    folder = os.environ.get("NUMBA_CACHE_DIR")
+    if folder and Path(folder).is_dir():
+        partial = Path(folder) / f".{name}.{os.getpid()}"
+        partial.write_text(json.dumps(round(seconds, 1)), encoding="utf-8")
+        partial.replace(Path(folder) / f"{name}{TIMES}")
+
+
+def compiled() -> dict[str, tuple[float, bool]]:
+    """Return part -> (seconds that compiling it took, whether that code still is in use)."""
+    home = Path(os.environ.get("TRIPTYCH_CACHE") or ROOT / ".cache").absolute() / "numba"
+    current = Path(os.environ.get("NUMBA_CACHE_DIR") or home / source_hash())
+    found: dict[str, tuple[float, bool]] = {}
+    notes = [*home.glob(f"*/*{TIMES}"), *current.glob(f"*{TIMES}")]
+    for path in sorted(notes, key=lambda path: path.parent == current):
+        try:
+            seconds = float(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            continue
+        found[path.name.removesuffix(TIMES)] = seconds, path.parent == current
+    return found
 
 
 def source_hash() -> str:

@@ -46,7 +46,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "emu": (*BASE, "policies.congestion", "sim.net"),
     "tuning": (*BASE, "policies.search", "sim.gpu"),
     "policies.distill": (*BASE, "policies.congestion", "sim.net"),
-    "experiments.doctor": ("experiments.paths", "experiments.setup"),
+    "experiments.doctor": ("experiments.paths", "experiments.setup", "sim.compile_cache"),
     # The machinery knows no engine; kinds of run are where engines and machinery meet.
     "experiments.kinds": (*BASE, "serving", *POLICIES, *SIMULATORS, *ENGINES),
     "experiments": (*BASE, "experiments.doctor", "experiments.kinds"),

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from experiments.doctor.survey import Capability, capabilities
+from sim import compile_cache
 
 
 def machine() -> dict[str, str]:
@@ -39,7 +40,25 @@ def _memory() -> str:
 
 def as_json(rows: list[Capability]) -> str:
     """Return the text of `triptych doctor --json`."""
-    return jsonlib.dumps({"schema": 1, "capabilities": [asdict(row) for row in rows]}, indent=2)
+    told = {"schema": 1, "capabilities": [asdict(row) for row in rows]}
+    return jsonlib.dumps(told | {"compiled": compiled_parts()}, indent=2)
+
+
+def compiled_parts() -> list[dict[str, str | float | bool]]:
+    """Return, for each part that is compiled, the seconds that took here and if it still holds."""
+    return [
+        {"name": name, "seconds": seconds, "ready": ready}
+        for name, (seconds, ready) in sorted(compile_cache.compiled().items())
+    ]
+
+
+def compile_line() -> str:
+    """Return one line about what the first run of each part has to compile."""
+    parts = [
+        f"{part['name']} {'ready' if part['ready'] else 'stale'} (took {part['seconds']:g} s)"
+        for part in compiled_parts()
+    ]
+    return "; ".join(parts) or "nothing yet; the first run of each part compiles for 10 to 60 s"
 
 
 def lack(row: Capability) -> str:
@@ -63,7 +82,8 @@ def show(json: bool = False, fresh: bool = False) -> None:
 
     console = Console(highlight=False)
     for name, value in machine().items():
-        console.print(f"{name:7} {value}", markup=False)
+        console.print(f"{name:8} {value}", markup=False)
+    console.print(f"compiled {compile_line()}", markup=False, soft_wrap=True)
     table = Table("capability", "here", "version")
     for row in rows:
         mark = "[green]yes[/]" if row.present else "[red]no[/]"

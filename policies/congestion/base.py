@@ -30,7 +30,8 @@ CWND = 0
 PACING_BPS = 1
 """Pacing rate, bits/s of whole packets, > 0; inf: not paced. Holds from the next send on."""
 INTERVAL_NS = 2
-"""Planned duration of the next monitor interval, > 0 (only controllers with `on_interval`)."""
+"""Planned duration of a monitor interval, > 0 (only controllers with `on_interval`). Read when an
+interval begins, after `on_interval_start`; so is the rate that `pacing_bps` of its row tells."""
 INTERVAL_PACKETS = 3
 """A monitor interval goes on until this many packets were sent in it, >= 0."""
 SEED = 4
@@ -96,7 +97,7 @@ ACK = (
     A_TX_INFLIGHT,  # packets in flight just after the newest packet was sent, itself included
     A_LOST_TOTAL,  # packets declared lost so far
     A_TX_LOST_TOTAL,  # and when the newest packet was sent
-    A_IN_RECOVERY,  # 1.0 while packets sent before the last reduction are outstanding
+    A_IN_RECOVERY,  # 1.0 from a loss until a packet sent after it is acknowledged, or a time-out
     A_NEXT_PACKET,  # number of the packet that will be sent next; numbers start at 0
 ) = range(len(ACK))
 

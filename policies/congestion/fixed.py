@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from policies.congestion.base import CWND, PACING_BPS, START_RATE_BPS, Controller, register
@@ -21,5 +22,5 @@ def init(state: Any, flow: Any, constants: Any) -> None:
 class Fixed(Controller):
     """Paces at `rate_bps` (0: the flow's start rate), without a window."""
 
-    parameters: ClassVar[dict[str, float]] = {"rate_bps": 0.0}
+    parameters: ClassVar[Mapping[str, float]] = {"rate_bps": 0.0}
     init = init

@@ -10,12 +10,16 @@ from numba import njit, types
 
 from policies.congestion.base import DRAWS, SEED
 
-ROW = types.Array(types.float64, 1, "C")
-ROWS = (ROW, ROW, ROW)
+ROWS = (types.CPointer(types.float64),) * 3
+"""An engine hands rows over as bare pointers: arrays would cost more than most hooks."""
 
 
 def hook(function: Callable[[Any, Any, Any], None]) -> Any:
-    """Compile a controller's function of three float64 rows: state, event, constants."""
+    """Compile a controller's function of three float64 rows: state, event, constants.
+
+    Rows may be indexed and nothing else: the same function is compiled for arrays, when Python
+    calls it, and for bare pointers, when the packet engine does.
+    """
     return njit(cache=True)(function)
 
 

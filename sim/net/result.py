@@ -157,7 +157,7 @@ class Result:
         sent = self.totals[:, SENT].astype(np.float64)
         sent[sent == 0.0] = np.nan
         dropped = self.totals[:, DROPPED_LOSS : DROPPED_CODEL + 1].sum(axis=1)
-        return dropped / sent
+        return dropped.astype(np.float64) / sent
 
     def throughput_bps(self) -> NDArray[np.float64]:
         """Return float64[flows, bins]: goodput over time.

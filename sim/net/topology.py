@@ -25,9 +25,11 @@ def dumbbell(
     """Return links and flows of a dumbbell: every flow shares one bottleneck.
 
     Args:
-        capacity, queue, loss: of the bottleneck.
+        capacity: of the bottleneck.
         one_way_ns: its propagation delay; the ACK path takes as long again.
+        queue: of the bottleneck.
         flows: the flows; their paths and return delays are replaced.
+        loss: random loss of the bottleneck.
         extra_rtt_ns: added to the RTT of each flow in turn, for flows with RTTs of their own; it
             is laid on the ACK path, which shifts when a packet meets the queue but not the RTT.
     """

@@ -40,7 +40,7 @@ def capacities(draw):
         period = draw(st.none() | st.just(times[-1] + 40 * MS))
         return Stepped(tuple(times), rates, period)
     times = sorted(draw(st.lists(instants(100 * MS), min_size=1, max_size=40)))
-    return Opportunities(tuple(times), times[-1] + draw(st.integers(1, 20 * MS)))
+    return Opportunities(tuple(times), times[-1] + draw(st.integers(MS, 20 * MS)))
 
 
 @st.composite

@@ -54,7 +54,7 @@ def wait_bin(wait_ns: int) -> int:
     """Return the bin of `sim.net.result.wait_bin_edges` that holds a queueing delay."""
     if wait_ns < 64:
         return wait_ns
-    bits = np.float64(wait_ns).view(np.int64)
+    bits: Any = np.float64(wait_ns).view(np.int64)
     return min((bits >> 47) - ((1023 + 6) << 5) + 64, WAIT_BINS - 1)
 
 

@@ -186,7 +186,7 @@ def _lay_queue(b: Builder, k: int, link: Link) -> None:
     queue = link.queue
     if isinstance(queue, DropTail):
         b.w[k + at.QUEUE_KIND] = at.TAIL_PACKETS if queue.packets else at.TAIL_BYTES
-        b.w[k + at.LIMIT] = queue.packets or queue.bytes
+        b.w[k + at.LIMIT] = queue.packets or queue.bytes or 0
         return
     b.w[k + at.LIMIT] = queue.packets
     if isinstance(queue, Red):

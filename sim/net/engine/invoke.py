@@ -22,17 +22,14 @@ from sim.net.engine.layout import (
     AT_FLOW,
     AT_HOOK,
     CONSTANTS,
-    CONSTANTS_WIDTH,
     INDEX,
     ON_INTERVAL,
     STATE,
-    STATE_WIDTH,
 )
-from sim.net.engine.memory import table
+from sim.net.engine.memory import offset
 
 
-@intrinsic
-def call(typing_context: Any, address: Any, state: Any, event: Any, constants: Any) -> Any:
+def _call(typing_context: Any, address: Any, state: Any, event: Any, constants: Any) -> Any:
     """Call the hook at `address` with three float64 rows; exceptions propagate."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -47,8 +44,11 @@ def call(typing_context: Any, address: Any, state: Any, event: Any, constants: A
     return types.void(types.int64, *ROWS), generate
 
 
+call: Any = intrinsic(_call)
+
+
 @njit(cache=True)
-def run_hook(w: Any, d: Any, flow: int, which: int, row: int, width: int) -> None:
+def run_hook(w: Any, d: Any, flow: int, which: int, row: int) -> None:
     """Run the flow's hook `which` on an event row, and check what it leaves.
 
     Raises:
@@ -60,9 +60,9 @@ def run_hook(w: Any, d: Any, flow: int, which: int, row: int, width: int) -> Non
     constants = w[flow + CONSTANTS]
     call(
         w[flow + which],
-        table(d, state, w[flow + STATE_WIDTH]),
-        table(d, row, width),
-        table(d, constants, w[flow + CONSTANTS_WIDTH]),
+        offset(d, state),
+        offset(d, row),
+        offset(d, constants),
     )
     if not (d[state + CWND] > 0.0 and d[state + PACING_BPS] > 0.0):
         raise ValueError("window or rate")

@@ -78,9 +78,10 @@ def advance(arena: Any, until: int) -> int:
             return DONE
         what = key & 7
         handle = w[w[ENTITIES] + entity]
-        short = _shortage(w, handle, what)
-        if short:
-            return short
+        if what == SEND or what < ACK_ARRIVES or w[TRACE_RING]:
+            short = _shortage(w, handle, what)
+            if short:
+                return short
         w[NOW] = now
         w[EVENTS] += 1
         paused = False

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import carray, njit, types
+from numba import njit, types
 from numba.extending import intrinsic
+from numba.np.numpy_support import carray
 
 INTS, FLOATS, BITS = (types.CPointer(t) for t in (types.int64, types.float64, types.uint64))
 
@@ -35,17 +36,21 @@ def _cast(kind: Any) -> Any:
     return cast
 
 
-ints, floats, bits = _cast(INTS), _cast(FLOATS), _cast(BITS)
+ints: Any = _cast(INTS)
+floats: Any = _cast(FLOATS)
+bits: Any = _cast(BITS)
 
 
-@intrinsic
-def offset(typing_context: Any, pointer: Any, words: Any) -> Any:
+def _offset(typing_context: Any, pointer: Any, words: Any) -> Any:
     """Return the pointer `words` further on."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
 
     return pointer(pointer, types.intp), generate
+
+
+offset: Any = intrinsic(_offset)
 
 
 @njit(cache=True)

@@ -89,7 +89,7 @@ def begin(w: Any, d: Any, flow: int, now: int) -> None:
         d[row + I_NOW_NS] = d[row + I_START_NS] = now
         d[row + I_ID] = w[flow + INTERVAL_ID]
         _tell_rtt(w, d, flow, row)
-        run_hook(w, d, flow, ON_START, row, len(INTERVAL))
+        run_hook(w, d, flow, ON_START, row)
     state = w[flow + STATE]
     d[flow + INTERVAL_RATE] = d[state + PACING_BPS]
     duration = int(min(d[state + INTERVAL_NS], LONGEST_NS))
@@ -200,7 +200,7 @@ def report_settled(w: Any, d: Any, flow: int, now: int) -> bool:
 def _tell(w: Any, d: Any, flow: int, row: int, now: int) -> None:
     d[row + I_NOW_NS] = now
     _tell_rtt(w, d, flow, row)
-    run_hook(w, d, flow, ON_INTERVAL, row, len(INTERVAL))
+    run_hook(w, d, flow, ON_INTERVAL, row)
     trace(w, d, now, T_INTERVAL, flow, int(d[row + I_ID]), int(d[row + I_ACKED]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from numba import njit
@@ -24,7 +25,6 @@ from policies.congestion.base import (
     A_SRTT_NS,
     A_TX_INFLIGHT,
     A_TX_LOST_TOTAL,
-    ACK,
     CWND,
     L_DELIVERED,
     L_INFLIGHT,
@@ -38,7 +38,6 @@ from policies.congestion.base import (
     L_TIMEOUT,
     L_TX_INFLIGHT,
     L_TX_LOST_TOTAL,
-    LOSS,
     PACING_BPS,
 )
 from sim.net.engine import monitor
@@ -159,8 +158,10 @@ def send(w: Any, d: Any, flow: int, now: int) -> None:
     if w[flow + TIMER] == NEVER:
         w[flow + TIMER] = now + retransmission_timeout(w, d, flow)
     size = w[flow + PACKET_BYTES]
-    gap = min(size * 8e9 / d[w[flow + STATE] + PACING_BPS] + 0.5, LONGEST_GAP_NS)
-    w[flow + NEXT_PACE] = now + int(gap)
+    rate_bps = d[w[flow + STATE] + PACING_BPS]
+    w[flow + NEXT_PACE] = now
+    if rate_bps < math.inf:
+        w[flow + NEXT_PACE] += int(min(size * 8e9 / rate_bps + 0.5, LONGEST_GAP_NS))
     count_sent(w, d, flow, packet, inflight, now)
     enter(w, d, w[flow + FIRST_LINK], flow, packet, size, 0, now, now)
     if packet == w[flow + ACK_PACKET] or w[flow + ACK_EVERY] > 1:
@@ -220,7 +221,7 @@ def take_ack(w: Any, d: Any, flow: int, now: int) -> bool:
         d[event + A_TX_LOST_TOTAL] = w[row + P_TX_LOST]
         d[event + A_IN_RECOVERY] = w[flow + IN_RECOVERY]
         d[event + A_NEXT_PACKET] = w[flow + NEXT_PACKET]
-        run_hook(w, d, flow, ON_ACK, event, len(ACK))
+        run_hook(w, d, flow, ON_ACK, event)
     trace(w, d, now, T_ACK, flow, newest, rtt)
     w[flow + BACKOFF] = 1
     w[flow + TIMER] = NEVER
@@ -238,8 +239,9 @@ def take_ack(w: Any, d: Any, flow: int, now: int) -> bool:
 def _mark_acknowledged(w: Any, flow: int, now: int) -> tuple[int, int]:
     """Take in every packet that the ACK covers; return the newest and their number."""
     packet = newest = w[flow + ACK_PACKET]
+    stop = packet + 1 if w[flow + ACK_EVERY] == 1 else w[flow + NEXT_PACKET]
     acked = 0
-    while packet < w[flow + NEXT_PACKET]:
+    while packet < stop:
         row = slot(w, flow, packet)
         at = w[row + P_ACK_AT]
         if at != now and at != DROPPED:
@@ -329,7 +331,7 @@ def _lose(
         d[event + L_TX_LOST_TOTAL] = w[row + P_TX_LOST]
         d[event + L_DELIVERED] = w[flow + DELIVERED]
         d[event + L_NEXT_PACKET] = w[flow + NEXT_PACKET]
-        run_hook(w, d, flow, ON_LOSS, event, len(LOSS))
+        run_hook(w, d, flow, ON_LOSS, event)
     kind, value = (T_TIMEOUT, lost) if timeout else (T_LOST, w[flow + INFLIGHT])
     trace(w, d, now, kind, flow, packet, value)
 
