@@ -23,20 +23,21 @@ reproduce:
 	$(BIN)/triptych report && exit $$status
 
 test:
-	@$(SETUP) venv --extras cluster --groups test
-	@$(SETUP) programs chromium chromedriver
+	@$(SETUP) venv --extras cluster congestion --groups test
+	@$(SETUP) programs chromium chromedriver g++ ns3
 	$(BIN)/python -m pytest --junitxml=build/test.xml
 
 test-fast:
-	@$(SETUP) venv --extras cluster --groups test
+	@$(SETUP) venv --extras cluster congestion --groups test
 	$(BIN)/python -m pytest -m 'not extensive' -n 2
 
 bench:
-	@$(SETUP) venv --extras cluster --groups test
+	@$(SETUP) venv --extras cluster congestion --groups test
+	@$(SETUP) programs g++ ns3
 	$(BIN)/python -m tests.bench.run --select '$(BENCH)'
 
 lint:
-	@$(SETUP) venv --extras cluster --groups test lint
+	@$(SETUP) venv --extras cluster congestion --groups test lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright

@@ -68,7 +68,7 @@ _MEANING: dict[str, tuple[tuple[str, ...], str]] = {
         ("tests of the report",),
         f"apt-get install {PROGRAMS['chromium'].package} {PROGRAMS['chromedriver'].package}",
     ),
-    "ns3": (("benchmark net/vs_ns3",), "apt-get install libns3-dev"),
+    "ns3": (("benchmark net/vs_ns3", "tests of sim/net"), PROGRAMS["ns3"].remedy),
 }
 
 

@@ -5,6 +5,7 @@ A test compares it with every program that the sources, the Makefile and `.ci/ru
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import subprocess
@@ -26,12 +27,19 @@ class Program:
         package: the Debian package that brings it, or None if Debian has none.
         purpose: what goes without it where it is missing.
         elsewhere: where to get it if Debian has no package.
+        marker: of a library, which nobody calls: a glob of files that show it is there.
     """
 
     name: str
     package: str | None
     purpose: str
     elsewhere: str = ""
+    marker: str = ""
+
+    @property
+    def present(self) -> bool:
+        """Return whether this machine has it."""
+        return bool(glob.glob(self.marker) if self.marker else find_program(self.name))
 
     @property
     def remedy(self) -> str:
@@ -47,11 +55,18 @@ _ROWS = [
     Program("chromium", "chromium", "tests of the report in a browser"),
     Program("clang", "clang", "congestion control inside the kernel"),
     Program("dirname", "coreutils", "the continuous-integration script"),
+    Program("g++", "g++", "comparing the network simulator with ns-3"),
     Program("git", "git", "the commit in the provenance of a run"),
     Program("iperf3", "iperf3", "emulated flows"),
     Program("julia", None, "symbolic regression by PySR", "install Julia 1.10 from julialang.org"),
     Program("make", "make", "the Makefile"),
     Program("mn", "mininet", "emulated networks"),
+    Program(
+        "ns3",
+        "libns3-dev",
+        "comparing the network simulator with ns-3",
+        marker="/usr/include/ns3*/ns3/core-module.h",
+    ),
     Program("nvcc", "nvidia-cuda-toolkit", "compiling CUTLASS templates"),
     Program("nvidia-smi", "nvidia-smi", "naming the GPU"),
     Program("python3", "python3", "everything"),
@@ -78,7 +93,7 @@ def missing(names: Iterable[str]) -> list[Program]:
         raise SetupError(
             f"no such program in the table: {', '.join(unknown)} (known: {', '.join(PROGRAMS)})"
         )
-    return [PROGRAMS[name] for name in names if find_program(name) is None]
+    return [PROGRAMS[name] for name in names if not PROGRAMS[name].present]
 
 
 def left_out(rows: Iterable[Program], why: str) -> str:
@@ -122,7 +137,7 @@ def ensure_programs(names: Iterable[str]) -> list[str]:
     lines = []
     if packaged:
         why = apt_install(row.package for row in packaged if row.package)
-        still = [row for row in packaged if find_program(row.name) is None]
+        still = [row for row in packaged if not row.present]
         if came := [row.name for row in packaged if row not in still]:
             lines.append(f"installed {', '.join(came)}")
         if still:

@@ -154,10 +154,10 @@ class Result:
 
     def loss(self) -> NDArray[np.float64]:
         """Return float64[flows]: dropped / sent in the measured window; NaN if nothing was sent."""
-        sent = self.totals[:, SENT].astype(np.float64)
-        sent[sent == 0.0] = np.nan
         dropped = self.totals[:, DROPPED_LOSS : DROPPED_CODEL + 1].sum(axis=1)
-        return dropped.astype(np.float64) / sent
+        sent = self.totals[:, SENT]
+        shares = [d / n if n else np.nan for d, n in zip(dropped, sent, strict=True)]
+        return np.array(shares, np.float64)
 
     def throughput_bps(self) -> NDArray[np.float64]:
         """Return float64[flows, bins]: goodput over time.
@@ -167,7 +167,8 @@ class Result:
         """
         if not self.scenario.bin_ns:
             raise ValueError("the scenario has bin_ns = 0, so there is no series")
-        return self.series[:, :, S_PAYLOAD_BYTES] * 8.0 / (self.scenario.bin_ns / 1e9)
+        payload = self.series[:, :, S_PAYLOAD_BYTES].astype(np.float64)
+        return payload * (8.0 / (self.scenario.bin_ns / 1e9))
 
     def check_accounts(self) -> None:
         """Check that no packet appeared or vanished.
