@@ -49,7 +49,7 @@ from sim.net.result import (
 )
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def wait_bin(wait_ns: int) -> int:
     """Return the bin of `sim.net.result.wait_bin_edges` that holds a queueing delay."""
     if wait_ns < 64:
@@ -83,7 +83,7 @@ def series_row(w: Any, flow: int, time: int) -> int:
     return w[flow + SERIES_AT] + min(time // w[BIN_NS], w[BINS] - 1) * SERIES_WIDTH
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def count_sent(w: Any, d: Any, flow: int, packet: int, inflight: int, now: int) -> None:
     """Note that a packet was sent."""
     totals = w[flow + TOTALS_AT]
@@ -107,7 +107,7 @@ def count_dropped(w: Any, d: Any, flow: int, packet: int, link: int, cause: int,
     trace(w, d, now, T_DROP, flow, packet, 8 * link + cause)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def count_delivered(
     w: Any, d: Any, flow: int, packet: int, size: int, wait: int, time: int
 ) -> None:

@@ -39,7 +39,7 @@ from sim.net.engine.layout import (
 from sim.net.engine.receiver import find_next_ack
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def set_key(w: Any, entity: int, key: int) -> None:
     """Change the key of an entity."""
     keys, winners = w[KEYS], w[WINNERS]
@@ -54,13 +54,13 @@ def set_key(w: Any, entity: int, key: int) -> None:
         node >>= 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def first(w: Any) -> int:
     """Return the entity whose event comes first."""
     return w[w[WINNERS] + 1]
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def next_event(w: Any, flow: int) -> int:
     """Return the key of the flow's next event."""
     key = min(w[flow + NEXT_ACK] * 8 + ACK_ARRIVES, w[flow + NEXT_SEND] * 8 + SEND)
@@ -79,7 +79,7 @@ def renew_flow(w: Any, flow: int) -> None:
         set_key(w, w[flow + ENTITY], next_event(w, flow))
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def renew_link(w: Any, link: int) -> None:
     """Take in that packets have entered or left the link."""
     if w[link + K_ENTITY] < 0:

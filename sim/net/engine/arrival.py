@@ -39,7 +39,7 @@ from sim.net.luck import uniform
 from sim.net.result import ARRIVED
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def enter(
     w: Any, d: Any, link: int, flow: int, packet: int, size: int, wait: int, sent: int, now: int
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
 from policies.congestion import base
@@ -255,8 +256,7 @@ def _lay_flow(b: Builder, scenario: Scenario, index: int, flow: Flow, seeds: See
 def _lay_controller(b: Builder, f: int, scenario: Scenario, flow: Flow, seed: float) -> None:
     controller = flow.controller_class
     for field, name in HOOKS.items():
-        function = getattr(controller, name)
-        b.w[f + field] = 0 if function is None else address(function)
+        b.w[f + field] = _address(flow, name, getattr(controller, name))
     if flow_attribution(flow) == base.SENT and controller.on_interval is not None:
         b.w[f + at.ATTRIBUTION] = 1
         b.w[f + at.INTERVALS] = b.take(FIRST_PACKETS * at.INTERVAL_WIDTH)
@@ -264,6 +264,24 @@ def _lay_controller(b: Builder, f: int, scenario: Scenario, flow: Flow, seed: fl
     state = initial_state(scenario, flow, constants, seed)
     b.w[f + at.CONSTANTS], b.w[f + at.CONSTANTS_WIDTH] = b.floats(constants), len(constants)
     b.w[f + at.STATE], b.w[f + at.STATE_WIDTH] = b.floats(state), len(state)
+
+
+def _address(flow: Flow, name: str, function: Any) -> int:
+    """Return the address of a hook, 0 where there is none.
+
+    Raises:
+        PolicyError: it is not compiled, or cannot be.
+    """
+    if function is None:
+        return 0
+    try:
+        return address(function)
+    except (TypeError, NumbaError) as error:
+        why = str(error).strip().splitlines()[0]
+        raise PolicyError(
+            f"{flow.label}: {name} does not compile ({why}); the reference engine "
+            "(sim.net.reference.network) runs plain Python"
+        ) from error
 
 
 def flow_attribution(flow: Flow) -> str:

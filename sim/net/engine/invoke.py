@@ -47,7 +47,7 @@ def _call(typing_context: Any, address: Any, state: Any, event: Any, constants: 
 call: Any = intrinsic(_call)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def run_hook(w: Any, d: Any, flow: int, which: int, row: int) -> None:
     """Run the flow's hook `which` on an event row, and check what it leaves.
 

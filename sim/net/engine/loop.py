@@ -122,7 +122,7 @@ def _link_event(w: Any, d: Any, link: int, what: int, now: int) -> None:
     renew_link(w, link)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _shortage(w: Any, handle: int, what: int) -> int:
     """Return which room the event might need and lacks, 0 if none; sets WANTED."""
     w[WANTED] = handle
@@ -144,7 +144,7 @@ def _shortage(w: Any, handle: int, what: int) -> int:
     return 0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _link_shortage(w: Any, link: int) -> int:
     if not w[link + UNIFORM] and w[link + QUEUE_TAIL] - w[link + QUEUE_HEAD] > w[link + QUEUE_MASK]:
         w[WANTED] = link

@@ -28,13 +28,13 @@ from sim.net.engine.layout import (
 )
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def slot(w: Any, flow: int, packet: int) -> int:
     """Return the handle of a packet in its flow's ring."""
     return w[flow + PACKETS] + (packet & w[flow + MASK]) * PACKET_WIDTH
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def deliver(w: Any, d: Any, flow: int, packet: int, size: int, wait: int, time: int) -> None:
     """A packet reaches the end of its path at `time`, now or later; deliveries are in order."""
     count_delivered(w, d, flow, packet, size, wait, time)
@@ -70,7 +70,7 @@ def acknowledge_pending(w: Any, flow: int, time: int) -> None:
     w[flow + PENDING] = 0
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def find_next_ack(w: Any, flow: int) -> None:
     """Set NEXT_ACK to the time of the next ACK that is known to reach the sender."""
     packet = w[flow + ACK_PACKET]

@@ -119,7 +119,7 @@ LATER_PACKETS = 3
 LARGEST_BACKOFF = 1 << 20  # far beyond the 60 s that cap the time-out; it only keeps it small
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def plan_send(w: Any, d: Any, flow: int, now: int) -> None:
     """Set NEXT_SEND: when the next packet may go, or NEVER while the window is full."""
     time = NEVER
@@ -130,7 +130,7 @@ def plan_send(w: Any, d: Any, flow: int, now: int) -> None:
     w[flow + NEXT_SEND] = time
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def send(w: Any, d: Any, flow: int, now: int) -> None:
     """Send the next packet."""
     if w[flow + STARTED] == 0:
@@ -169,7 +169,7 @@ def send(w: Any, d: Any, flow: int, now: int) -> None:
     plan_send(w, d, flow, now)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def retransmission_timeout(w: Any, d: Any, flow: int) -> int:
     """Return the RTO of RFC 6298, ns, the backed-off one after a time-out."""
     rto = FIRST_RTO_NS
@@ -179,7 +179,7 @@ def retransmission_timeout(w: Any, d: Any, flow: int) -> int:
     return min(rto * w[flow + BACKOFF], LONGEST_RTO_NS)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def take_ack(w: Any, d: Any, flow: int, now: int) -> bool:
     """Handle the ACK that arrives now; return whether an interval was reported."""
     if w[flow + PENDING] and now == w[flow + DEADLINE] + w[flow + RETURN_NS]:
@@ -235,7 +235,7 @@ def take_ack(w: Any, d: Any, flow: int, now: int) -> bool:
     return reported
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _mark_acknowledged(w: Any, flow: int, now: int) -> tuple[int, int]:
     """Take in every packet that the ACK covers; return the newest and their number."""
     packet = newest = w[flow + ACK_PACKET]
@@ -267,7 +267,7 @@ def _settle(w: Any, flow: int, row: int) -> None:
         w[monitor.open_interval(w, flow, w[row + P_INTERVAL]) + V_UNSETTLED] -= 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _sample_rtt(w: Any, d: Any, flow: int, rtt: int) -> None:
     if w[flow + HAS_RTT]:
         error = abs(d[flow + SRTT] - rtt)

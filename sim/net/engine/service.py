@@ -73,7 +73,7 @@ def drop(w: Any, d: Any, link: int, flow: int, packet: int, cause: int, now: int
         w[slot(w, flow, packet) + P_ACK_AT] = DROPPED
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def serve(
     w: Any,
     d: Any,
@@ -128,7 +128,7 @@ def _varying(w: Any, link: int, size: int, start: int, now: int) -> tuple[int, i
     return end, end
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _leave(
     w: Any, d: Any, link: int, flow: int, packet: int, size: int, wait: int, sent: int, time: int
 ) -> None:
