@@ -265,7 +265,9 @@ def test_the_timer_backs_off_and_spurious_acks_are_no_goodput():
     totals = dict(zip(result.TOTALS, found.totals[0].tolist(), strict=True))
     assert (totals["sent"], totals["delivered"], totals["acks"]) == (8, 8, 2)
     assert (totals["declared_lost"], totals["timeouts"], totals["spurious"]) == (6, 3, 2)
-    assert totals["payload_bytes"] == 2 * 900
+    assert totals["payload_bytes"] == 8 * 900
+    # Of the six that the sender had given up, two have come back to it as spurious so far.
+    assert found.goodput_bps()[0] == pytest.approx((8 - 2) * 900 * 8 / 11.0)
     assert told(events, "on_ack", "acked", "inflight", "delivered")[-1] == (1, 2, 2)
 
 
