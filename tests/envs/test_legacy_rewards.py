@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from policies.congestion.aurora import WEIGHTS
+from policies.congestion.networks import read_safetensors
 from sim.net.envs.vector import PccLegacyVectorEnv
-from tests.needs import need_data
 
 LINKS = 150
 
@@ -33,13 +34,15 @@ def test_constant_rate() -> None:
 
 
 def test_published_weights() -> None:
-    weights = np.load(need_data("data/aurora_icml19.npz"))
+    weights = read_safetensors(WEIGHTS)
 
     def act(seen: np.ndarray) -> np.ndarray:
         for i in range(2):
             seen = np.tanh(seen @ weights[f"w{i}"] + weights[f"b{i}"])
         return seen @ weights["w2"] + weights["b2"]
 
-    rewards, ideal = episode_rewards(LINKS, 0, act)
+    # 1,500 links, ten times as many as the published interval rests on: links vary so much that
+    # means over 150 of them stray from 650 to 800.
+    rewards, ideal = episode_rewards(1500, 0, act)
     assert abs(rewards.mean() - 801.0) < 41.0
     assert abs(np.median(rewards / ideal) - 0.90) < 0.03
