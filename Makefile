@@ -24,7 +24,7 @@ reproduce:
 
 test:
 	@$(SETUP) venv --extras cluster congestion --groups test
-	@$(SETUP) programs chromium chromedriver g++ ns3
+	@$(SETUP) programs chromium chromedriver g++ pkg-config ns3
 	$(BIN)/python -m pytest --junitxml=build/test.xml
 
 test-fast:
@@ -33,7 +33,7 @@ test-fast:
 
 bench:
 	@$(SETUP) venv --extras cluster congestion --groups test
-	@$(SETUP) programs g++ ns3
+	@$(SETUP) programs g++ pkg-config ns3
 	$(BIN)/python -m tests.bench.run --select '$(BENCH)'
 
 lint:

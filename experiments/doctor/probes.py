@@ -124,8 +124,11 @@ def _browser() -> str | None:
 
 def _ns3() -> str | None:
     libraries = [*Path("/usr/lib").glob("libns3*core*"), *Path("/usr/lib").glob("*/libns3*core*")]
-    headers = [*Path("/usr/include").glob("ns3*/ns3/core-module.h")]
-    return version_in(headers[0].parents[1].name) if headers and libraries else None
+    include = Path("/usr/include")
+    headers = [*include.glob("ns3*/core-module.h"), *include.glob("ns3*/ns3/core-module.h")]
+    if not headers or not libraries:
+        return None
+    return _told(run_program(["pkg-config", "--modversion", "ns3-core"], timeout_s=SECONDS))
 
 
 PROBES: dict[str, Probe] = {

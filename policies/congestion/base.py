@@ -121,7 +121,7 @@ LOSS = (
     L_PACKET,  # number of the lost packet; of the oldest one at a time-out
     L_LOST,  # packets declared lost at once: 1, or all that were in flight at a time-out
     L_TIMEOUT,  # 1.0 at a retransmission time-out
-    L_NEW_EPISODE,  # 1.0 for the first loss since recovery ended, and at each time-out
+    L_NEW_EPISODE,  # 1.0 if it was sent after the last episode began, and at each time-out
     L_INFLIGHT,  # packets in flight after
     L_PRIOR_INFLIGHT,  # packets in flight before this ACK, or before the time-out
     L_TX_INFLIGHT,  # packets in flight just after the lost packet was sent, itself included

@@ -103,7 +103,11 @@ class Session:
         self.state(flow)[PACING_BPS] = rate_bps
 
     def result(self) -> Result:
-        """Return totals, series and trace up to now; the account of packets is checked."""
+        """Return totals, series and trace; the account of packets is checked.
+
+        Before the end of the run totals and series also hold deliveries that lie ahead of `now_ns`
+        and are settled already: those of packets that have entered their last link.
+        """
         found = Result(
             scenario=self.scenario,
             totals=self._table(at.TOTALS_AT, at.TOTALS_WIDTH),

@@ -288,7 +288,7 @@ def _find_losses(w: Any, d: Any, flow: int, newest: int, prior_inflight: int, no
         packet = w[flow + SCAN]
         row = slot(w, flow, packet)
         if w[row + P_ACK_AT] == DROPPED:
-            new_episode = 1 - w[flow + IN_RECOVERY]
+            new_episode = int(packet >= w[flow + RECOVERY_POINT])
             if new_episode:
                 w[flow + IN_RECOVERY] = 1
                 w[flow + RECOVERY_POINT] = w[flow + NEXT_PACKET]

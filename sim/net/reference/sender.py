@@ -195,7 +195,7 @@ class Sender:
         self._account.count(now, result.DECLARED_LOST)
         if self._monitor is not None:
             self._monitor.lost(packet)
-        new_episode = not self._in_recovery
+        new_episode = packet.number >= self._recovery_point
         if new_episode:
             self._in_recovery = True
             self._recovery_point = self._next_packet
