@@ -8,6 +8,7 @@ numba is imported.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -27,17 +28,20 @@ KEPT = 4
 
 def use() -> None:
     """Point numba to the folder; do nothing where the user has chosen one or none can be made."""
-    if "NUMBA_CACHE_DIR" in os.environ or "numba" in sys.modules:
+    if "NUMBA_CACHE_DIR" in os.environ:
         return
     home = Path(os.environ.get("TRIPTYCH_CACHE") or ROOT / ".cache").absolute() / "numba"
     folder = home / source_hash()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
-        _prune(home)
     except OSError:
         return
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    if "numba" in sys.modules:  # it has read its environment already
+        sys.modules["numba"].config.CACHE_DIR = str(folder)
+    with contextlib.suppress(OSError):  # another process may be pruning as well
+        _prune(home)
 
 
 def note(name: str, seconds: float) -> None:

@@ -238,6 +238,6 @@ class Controller:
             if name not in cls.parameters:
                 known = ", ".join(cls.parameters) or "none"
                 raise ValueError(f"controller {cls.name!r} has no parameter {name!r} ({known})")
-            if not np.isfinite(value):
+            if not isinstance(value, int | float) or not np.isfinite(value):
                 raise ValueError(f"controller {cls.name!r}: parameter {name!r} is {value}")
         return np.array([parameters.get(n, d) for n, d in cls.parameters.items()], np.float64)

@@ -202,9 +202,13 @@ def _check_drain(state: Any, ack: Any) -> None:
 
 @njit(cache=True)
 def _update_min_rtt(state: Any, ack: Any) -> None:
-    """Keep the minimum RTT of 10 s, and go into ProbeRTT when it expired (bbr_update_min_rtt)."""
+    """Keep the minimum RTT of 10 s, and go into ProbeRTT when it expired (bbr_update_min_rtt).
+
+    Only a smaller RTT puts ProbeRTT off, as in Linux since 5.x; an equal one, which an empty
+    queue gives again and again, does not.
+    """
     expired = ack[A_NOW_NS] > state[MIN_RTT_STAMP] + MIN_RTT_WINDOW_NS
-    if ack[A_RTT_NS] <= state[MIN_RTT_NS] or expired:
+    if ack[A_RTT_NS] < state[MIN_RTT_NS] or expired:
         state[MIN_RTT_NS] = ack[A_RTT_NS]
         state[MIN_RTT_STAMP] = ack[A_NOW_NS]
     if expired and state[MODE] != PROBE_RTT:

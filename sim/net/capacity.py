@@ -1,7 +1,9 @@
 """When service ends, in whole numbers: the compiled functions of the packet engine.
 
 Capacities are whole bit/s (`whole_bps`). Work is bits * 10^9, used up at `rate` per ns, so every
-quantity is an integer and no rounding accumulates. Packets are at most 65,600 bytes, so work is
+quantity is an integer. The end of each service is rounded up to a whole ns, so that a busy link
+serves less than its capacity by at most 1 ns a packet: 0.07 % at 10 Gbit/s with packets of 1514
+bytes, 0.7 % at 100 Gbit/s. Packets are at most 65,600 bytes, so work is
 below 10^15 and nothing here overflows for times below 10^17 ns.
 """
 

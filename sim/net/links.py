@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 
 from sim.net.problems import ScenarioError, number, whole
 
-MAX_BPS = 1e13
+MAX_BPS = 1e11 + 1.0
+"""100 Gbit/s: beyond, whole nanoseconds are too coarse for packets (docs/network-model.md)."""
 MAX_NS = 10**17
+MAX_PACKET_BYTES = 65_600
+MAX_DELAY_NS = 10**15
+"""11 days; with it no sum of delays along a path comes near what an int64 holds."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Constant:
     rate_bps: float
 
     def check(self, part: str) -> None:
-        """Raise ScenarioError unless 1 <= rate <= 10 Tbit/s."""
+        """Raise ScenarioError unless 1 bit/s <= rate <= 100 Gbit/s."""
         number(part, "capacity.rate_bps", self.rate_bps, at_least=1.0, below=MAX_BPS)
 
 
@@ -195,20 +199,40 @@ class Link:
     jitter_ns: int = 0
     name: str = field(default="link")
 
+    @property
+    def least_bps(self) -> float:
+        """Return the lowest capacity that a packet can meet (of a trace: per packet of 1514 B)."""
+        if isinstance(self.capacity, Constant):
+            return self.capacity.rate_bps
+        if isinstance(self.capacity, Stepped):
+            return min(self.capacity.rate_bps)
+        return len(self.capacity.at_ns) * 1514 * 8e9 / self.capacity.period_ns
+
     def check(self) -> None:
         """Raise ScenarioError if any field is out of range; the message names it."""
         part = f"link {self.name!r}"
         for name, kinds in (("capacity", Capacity), ("queue", Queue)):
             if not isinstance(getattr(self, name), kinds):
                 raise ScenarioError(f"{part}: {name} is {getattr(self, name)!r}")
-        whole(part, "delay_ns", self.delay_ns, 0, MAX_NS)
-        whole(part, "jitter_ns", self.jitter_ns, 0, MAX_NS)
+        whole(part, "delay_ns", self.delay_ns, 0, MAX_DELAY_NS)
+        whole(part, "jitter_ns", self.jitter_ns, 0, MAX_DELAY_NS)
         self.capacity.check(part)
         self.queue.check(part)
+        self._check_longest_wait(part)
         if self.loss is not None:
             if not isinstance(self.loss, Loss):
                 raise ScenarioError(f"{part}: loss is {self.loss!r}")
             self.loss.check(part)
+
+    def _check_longest_wait(self, part: str) -> None:
+        packets = self.queue.packets or 0
+        in_bytes = self.queue.bytes if isinstance(self.queue, DropTail) else None
+        full = in_bytes or MAX_PACKET_BYTES * packets
+        if full * 8e9 / self.least_bps > MAX_NS:
+            raise ScenarioError(
+                f"{part}: a full queue would take over {MAX_NS / 1e9:g} s to leave; make `queue` "
+                "shorter or `capacity` higher"
+            )
 
 
 def _rising(part: str, name: str, times: tuple[int, ...], strictly: bool) -> None:

@@ -147,7 +147,7 @@ class Result:
         found = np.full(len(self.totals), np.nan)
         for flow, histogram in enumerate(self.waits):
             if total := int(histogram.sum()):
-                place = int(np.searchsorted(np.cumsum(histogram), q * total))
+                place = int(np.searchsorted(np.cumsum(histogram), max(q * total - 1e-9, 1.0)))
                 place = min(place, WAIT_BINS - 1)
                 found[flow] = 0.5 * (edges[place] + max(edges[place], edges[place + 1] - 1.0))
         return found
@@ -160,7 +160,7 @@ class Result:
         return np.array(shares, np.float64)
 
     def throughput_bps(self) -> NDArray[np.float64]:
-        """Return float64[flows, bins]: goodput over time.
+        """Return float64[flows, bins]: payload delivered over time, spurious packets included.
 
         Raises:
             ValueError: the scenario asked for no series (`bin_ns` is 0).

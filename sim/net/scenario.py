@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policies.congestion.base import CONTROLLERS, DURING, SENT
-from sim.net.links import MAX_NS, Link
+from sim.net.links import MAX_DELAY_NS, MAX_NS, Link
 from sim.net.problems import ScenarioError, number, whole
+from sim.streams import canonical_json
 
 SECOND = 1_000_000_000
 FOREVER = 4 * 10**18
@@ -76,7 +77,7 @@ class Flow:
         _path(part, self.path, links)
         _times(part, self.start_ns, self.stop_ns)
         if self.return_delay_ns is not None:
-            whole(part, "return_delay_ns", self.return_delay_ns, 0, MAX_NS)
+            whole(part, "return_delay_ns", self.return_delay_ns, 0, MAX_DELAY_NS)
         whole(part, "packet_bytes", self.packet_bytes, 1, 65_600)
         whole(part, "payload_bytes", self.payload, 1, self.packet_bytes)
         whole(part, "initial_window", self.initial_window, 1, 10**6)
@@ -207,7 +208,10 @@ class Scenario:
         for link in self.links:
             link.check()
         for flow in self.flows:
+            if not isinstance(flow, Flow | Source):
+                raise ScenarioError(f"scenario: {flow!r} is neither a Flow nor a Source")
             flow.check(len(self.links))
+        _serialisable(self.identity)
         whole("scenario", "duration_ns", self.duration_ns, 1, MAX_NS)
         whole("scenario", "seed", self.seed, 0)
         whole("scenario", "measure_from_ns", self.measure_from_ns, 0, self.duration_ns - 1)
@@ -220,6 +224,13 @@ class Scenario:
         if flow.return_delay_ns is not None:
             return flow.return_delay_ns
         return sum(self.links[hop].delay_ns for hop in flow.path)
+
+
+def _serialisable(identity: Any) -> None:
+    try:
+        canonical_json(dict(identity))
+    except (TypeError, ValueError) as error:
+        raise ScenarioError(f"scenario: identity is not JSON: {error}") from None
 
 
 def _path(part: str, path: tuple[int, ...], links: int) -> None:

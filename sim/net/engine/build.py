@@ -88,6 +88,7 @@ def build(scenario: Scenario, trace: bool) -> Arena:
     b.w[at.ACK_ROW] = b.take(at.ROWS[0])
     b.w[at.LOSS_ROW] = b.take(at.ROWS[1])
     b.w[at.INTERVAL_ROW] = b.take(at.ROWS[2])
+    b.w[at.START_ROW] = b.take(at.ROWS[2])
     b.w[at.LINK_COUNT] = len(scenario.links)
     b.w[at.FLOW_COUNT] = len(scenario.flows)
     b.w[at.LINKS] = b.take(at.LINK_WIDTH * len(scenario.links))

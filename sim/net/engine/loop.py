@@ -11,6 +11,8 @@ from sim.net.engine.agenda import first, next_event, renew_flow, renew_link, set
 from sim.net.engine.arrival import enter
 from sim.net.engine.layout import (
     ACK_ARRIVES,
+    ACK_PACKET,
+    ATTRIBUTION,
     DEQUEUE,
     DONE,
     ENTITIES,
@@ -26,6 +28,8 @@ from sim.net.engine.layout import (
     GROW_TRACE,
     HOP,
     INTERVAL_ENDS,
+    INTERVAL_ID,
+    INTERVAL_OPEN,
     K_INDEX,
     KEYS,
     KIND,
@@ -46,6 +50,7 @@ from sim.net.engine.layout import (
     QUEUED_WIDTH,
     SCAN,
     SEND,
+    STARTED,
     TIMEOUT,
     TRACE_COUNT,
     TRACE_RING,
@@ -57,7 +62,7 @@ from sim.net.engine.memory import floats, ints
 from sim.net.engine.sources import send_open_loop
 
 TRACE_MARGIN = 16
-"""Records that an event may write beside one per packet that it drops or gives up."""
+"""Records that an event may write beside one per packet it settles and interval it reports."""
 
 
 @njit(cache=True)
@@ -107,6 +112,15 @@ def advance(arena: Any, until: int) -> int:
 
 
 @njit(cache=True)
+def report_next(arena: Any, flow: int) -> bool:
+    """Report the flow's next interval that is settled already; return whether there was one."""
+    w = ints(arena.ctypes.data)
+    if w[flow + ATTRIBUTION] == 0 or w[flow + STARTED] == 0:
+        return False
+    return monitor.report_settled(w, floats(w), flow, w[NOW])
+
+
+@njit(cache=True)
 def _link_event(w: Any, d: Any, link: int, what: int, now: int) -> None:
     if what == DEQUEUE:
         aqm.codel_dequeue(w, d, link, now)
@@ -129,7 +143,9 @@ def _shortage(w: Any, handle: int, what: int) -> int:
     if w[TRACE_RING]:
         backlog = w[handle + QUEUE_TAIL] - w[handle + QUEUE_HEAD]
         if what >= ACK_ARRIVES:
-            backlog = w[handle + NEXT_PACKET] - w[handle + SCAN]
+            oldest = min(w[handle + SCAN], w[handle + ACK_PACKET])
+            reports = w[handle + INTERVAL_ID] - w[handle + INTERVAL_OPEN]
+            backlog = w[handle + NEXT_PACKET] - oldest + reports
         if w[TRACE_COUNT] + backlog + TRACE_MARGIN > w[TRACE_ROOM]:
             return GROW_TRACE
     if what == SEND:

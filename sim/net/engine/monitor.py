@@ -25,7 +25,6 @@ from policies.congestion.base import (
     I_SENT,
     I_SRTT_NS,
     I_START_NS,
-    INTERVAL,
     INTERVAL_NS,
     INTERVAL_PACKETS,
     PACING_BPS,
@@ -58,7 +57,9 @@ from sim.net.engine.layout import (
     ON_START,
     P_ACK_AT,
     P_SENT,
+    PAUSE,
     SRTT,
+    START_ROW,
     STATE,
     V_END,
     V_FIRST,
@@ -83,9 +84,7 @@ def begin(w: Any, d: Any, flow: int, now: int) -> None:
     if w[flow + ATTRIBUTION] == 0:
         w[flow + INTERVAL_FIRST] = w[flow + ACK_PACKET]
     if w[flow + ON_START]:
-        row = w[INTERVAL_ROW]
-        for column in range(len(INTERVAL)):
-            d[row + column] = 0.0
+        row = w[START_ROW]
         d[row + I_NOW_NS] = d[row + I_START_NS] = now
         d[row + I_ID] = w[flow + INTERVAL_ID]
         _tell_rtt(w, d, flow, row)
@@ -193,6 +192,8 @@ def report_settled(w: Any, d: Any, flow: int, now: int) -> bool:
         w[flow + INTERVAL_FIRST] = last + 1
         _tell(w, d, flow, row, now)
         reported = True
+        if w[flow + PAUSE]:  # whoever steers the flow is shown one at a time
+            break
     return reported
 
 

@@ -16,11 +16,11 @@ from sim.net.engine import layout as at
 from sim.net.engine.build import HOOKS, Arena, bins, build, flow_handle, link_handle
 from sim.net.engine.faults import wrong_field
 from sim.net.engine.grow import grow
-from sim.net.engine.loop import advance
+from sim.net.engine.loop import advance, report_next
 from sim.net.policy_checks import MAX_INFLIGHT, describe, describe_flood, describe_raised
-from sim.net.problems import PolicyError
+from sim.net.problems import PolicyError, ScenarioError
 from sim.net.result import TRACE, Result
-from sim.net.scenario import Scenario
+from sim.net.scenario import Flow, Scenario
 
 
 @functools.cache
@@ -72,12 +72,18 @@ class Session:
     def run_until_interval(self, flow: int) -> NDArray[np.float64] | None:
         """Run until a monitor interval of `flow` is reported; return its row, None at the end.
 
-        The row is laid out as `policies.congestion.base.INTERVAL`. The flow's controller needs an
-        `on_interval`; the rate set by `set_rate` afterwards holds from its next send on.
+        The row is laid out as `policies.congestion.base.INTERVAL`. The rate
+        set by `set_rate` afterwards holds from the flow's next send on.
+
+        Raises:
+            ScenarioError: there is no such flow, or its controller has no `on_interval`.
         """
-        handle = flow_handle(self.w, flow)
+        handle = self._controlled(flow)
+        if not self.w[handle + at.ON_INTERVAL]:
+            raise ScenarioError(f"{self.scenario.flows[flow].label} has no monitor intervals")
         self.w[handle + at.PAUSE] = 1
-        paused = self._advance(self.scenario.duration_ns) == at.PAUSED
+        paused = report_next(self.w, handle)  # one event may settle several
+        paused = paused or self._advance(self.scenario.duration_ns) == at.PAUSED
         self.w[handle + at.PAUSE] = 0
         if not paused:
             self.finished = True
@@ -86,8 +92,11 @@ class Session:
         return self.d[row : row + len(INTERVAL)].copy()
 
     def state(self, flow: int) -> NDArray[np.float64]:
-        """Return float64[width], a view of the state of the flow's controller."""
-        handle = flow_handle(self.w, flow)
+        """Return float64[width], a view of the state of the flow's controller.
+
+        The view is valid until the next run.
+        """
+        handle = self._controlled(flow)
         start = int(self.w[handle + at.STATE])
         return self.d[start : start + int(self.w[handle + at.STATE_WIDTH])]
 
@@ -97,10 +106,21 @@ class Session:
         Raises:
             PolicyError: the rate is not a positive number.
         """
-        if not rate_bps > 0.0:
+        if not 0.0 < rate_bps < float("inf"):
             label = self.scenario.flows[flow].label
-            raise PolicyError(f"{label}: rate_bps must be > 0, got {rate_bps}")
+            raise PolicyError(f"{label}: rate_bps must be > 0 and finite, got {rate_bps}")
         self.state(flow)[PACING_BPS] = rate_bps
+
+    def _controlled(self, flow: int) -> int:
+        """Return the handle of a controlled flow.
+
+        Raises:
+            ScenarioError: there is none of that index.
+        """
+        flows = self.scenario.flows
+        if not 0 <= flow < len(flows) or not isinstance(flows[flow], Flow):
+            raise ScenarioError(f"flow {flow} is not one of the scenario's controlled flows")
+        return flow_handle(self.w, flow)
 
     def result(self) -> Result:
         """Return totals, series and trace; the account of packets is checked.
@@ -122,7 +142,7 @@ class Session:
         return found
 
     def _advance(self, time_ns: int) -> int:
-        until = min(time_ns, self.scenario.duration_ns)
+        until = max(self.now_ns, min(time_ns, self.scenario.duration_ns))
         while True:
             try:
                 why = advance(self.w, until)

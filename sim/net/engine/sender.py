@@ -176,7 +176,7 @@ def retransmission_timeout(w: Any, d: Any, flow: int) -> int:
     if w[flow + HAS_RTT]:
         rto = int(d[flow + SRTT] + max(4.0 * d[flow + RTTVAR], GRANULARITY_NS))
         rto = max(w[flow + MIN_RTO], rto)
-    return min(rto * w[flow + BACKOFF], LONGEST_RTO_NS)
+    return min(min(rto, LONGEST_RTO_NS) * w[flow + BACKOFF], LONGEST_RTO_NS)
 
 
 @njit(cache=True, forceinline=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sim.net.envs import threads
 from sim.net.envs.config import EnvConfig, parameters
 from sim.net.envs.draws import environment_stream
-from sim.net.envs.episode import IDLE
+from sim.net.envs.episode import IDLE, TOLD
 from sim.net.envs.room import Room
 
 
@@ -46,6 +46,14 @@ class Batch:
         self.observations = np.tile(self.empty, (count, 1))
         self.final = np.zeros_like(self.observations)
         self.room = Room(self.state, model.columns(config))
+        self._words: Any = np.ndarray(
+            (len(TOLD), count),
+            np.int64,
+            self.state,
+            self.state.dtype.fields["phase"][1],
+            (8, self.state.itemsize),
+        )
+        self._told = self._words.copy()
         self._no_actions = np.zeros((0, 1))
         self._seeded = False
 
@@ -96,7 +104,8 @@ class Batch:
         while True:
             arguments = (self.state, self.room.tapes, actions, self.rest, outs)
             threads.spread(self.model.span, self.count, arguments)
-            needy = self.state["phase"] != IDLE
+            self._told = self._words.copy()
+            needy = self._told[TOLD.index("phase")] != IDLE
             if not needy.any():
                 break
             self.room.grow(needy)
@@ -106,7 +115,10 @@ class Batch:
         """Return what the last step measured, as arrays [count]."""
         columns = {"rate_bps": "measured_rate", "throughput_bps": "throughput"}
         columns |= {"latency_s": "latency", "loss": "loss_share"}
-        return {name: self.state[column].copy() for name, column in columns.items()}
+        return {name: self._told_as_floats(column) for name, column in columns.items()}
+
+    def _told_as_floats(self, column: str) -> NDArray[np.float64]:
+        return self._told[TOLD.index(column)].view(np.float64).copy()
 
     def links(self) -> dict[str, NDArray[Any]]:
         """Return what the links of the present episodes are, as arrays [count]."""
@@ -115,9 +127,9 @@ class Batch:
     @property
     def truncated(self) -> NDArray[np.bool_]:
         """Return bool[count]: whose episode the last step ended."""
-        return self.state["truncated"].astype(np.bool_)
+        return self._told[TOLD.index("truncated")] != 0
 
     @property
     def rewards(self) -> NDArray[np.float64]:
         """Return float64[count], a copy."""
-        return self.state["reward"].copy()
+        return self._told_as_floats("reward")

@@ -43,6 +43,18 @@ def uniform(start: Any, index: Any) -> float:
 
 
 @njit(cache=True)
+def chance(probability: float) -> Any:
+    """Return the uint64 that `coin` is below with a probability in [0, 1]."""
+    return np.uint64(np.ceil(probability * 9007199254740992.0))
+
+
+@njit(cache=True)
+def coin(start: Any, index: Any) -> Any:
+    """Return a uint64 that is below `chance(p)` exactly where `uniform` is below p."""
+    return bits(start, index) >> np.uint64(11)
+
+
+@njit(cache=True)
 def episode_stream(start: Any, episode: int, purpose: Any) -> Any:
     """Return the stream (uint64) of an episode (0, 1, ...) for LINK or LOSS."""
     return bits(start, np.uint64(2) * np.uint64(episode) + purpose + np.uint64(1))

@@ -12,6 +12,7 @@ EPISODE = [
     ("steps", np.int64),
     ("base", np.int64),  # where its stretch of the tapes begins,
     ("room", np.int64),  # and how many packets that holds
+    # From here on, words that `Batch` reads of every link after every step, in one pass.
     ("phase", np.int64),  # IDLE, or what it goes on with once there is room
     ("left", np.int64),  # intervals still to run in this phase
     ("truncated", np.int64),  # whether the last step ended an episode
@@ -21,3 +22,5 @@ EPISODE = [
     ("latency", np.float64),  # mean RTT, s; 0 without a sample
     ("loss_share", np.float64),
 ]
+_NAMES = [name for name, _ in EPISODE]
+TOLD = _NAMES[_NAMES.index("phase") :]

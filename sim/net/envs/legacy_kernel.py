@@ -6,13 +6,17 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.np.numpy_support import carray
 
+from sim.net.engine.memory import floats, offset
 from sim.net.envs import legacy_features
+from sim.net.envs.bare import borrowed_floats, borrowed_ints, singles
 from sim.net.envs.config import EnvConfig
 from sim.net.envs.draws import LINK, LOSS, between, episode_stream
 from sim.net.envs.episode import EPISODE, IDLE, STEP, WARM_UP
 from sim.net.envs.legacy_features import feature, reward
 from sim.net.envs.legacy_link import FIELDS, begin, run_interval
+from sim.net.envs.threads import claim
 
 NAME = "triptych/PccLegacy-v0"
 FEATURES = legacy_features.FEATURES
@@ -105,28 +109,34 @@ def turn(link: Any, middles: Any, travels: Any, known: Any, wanted: Any, bounds:
 
 
 @njit(cache=True)
-def _one(
-    i: int, state: Any, tapes: Any, actions: Any, known: Any, wanted: Any, bounds: Any, outs: Any
-) -> None:
-    """Step link `i`, or, without actions, go on with what it is doing."""
-    link = state[i]
-    if len(actions) > 0:
-        _act(link, actions[i, 0], known[0])
+def _one(link: Any, tapes: Any, action: float, stepped: bool, rest: Any, out: Any) -> None:
+    known, wanted, bounds = rest
+    if stepped:
+        _act(link, action, known)
         link.left, link.phase = 1, STEP
     if link.phase != IDLE:
-        low, high = link.base, link.base + link.room
-        out = (outs[0][i], outs[1][i])
-        turn(link, tapes[0][low:high], tapes[1][low:high], known[0], wanted, bounds, out)
+        middles, travels = tapes
+        base = link.base
+        turn(link, offset(middles, base), offset(travels, base), known, wanted, bounds, out)
 
 
 @njit(cache=True, nogil=True)
 def span(
-    first: int, last: int, state: Any, tapes: Any, actions: Any, rest: tuple[Any, ...], outs: Any
+    worker: int, taken: Any, state: Any, tapes: Any, actions: Any, rest: Any, outs: Any
 ) -> None:
-    """Step the links of [first, last) by their actions; without, go on where there was no room."""
+    """Step the links by their actions, or, without, go on where there was no room; see `claim`."""
+    rows, width, stepped = len(state), outs[0].shape[1], len(actions) > 0
     known, wanted, bounds = rest
-    for i in range(first, last):
-        _one(i, state, tapes, actions, known, wanted, bounds, outs)
+    bare = (known[0], borrowed_ints(wanted), borrowed_floats(bounds))
+    columns = (floats(tapes[0].ctypes.data), floats(tapes[1].ctypes.data))
+    seen, final = singles(outs[0].ctypes.data), singles(outs[1].ctypes.data)
+    first, last = claim(worker, taken, rows)
+    while first < last:
+        for i in range(first, last):
+            action = actions[i, 0] if stepped else 0.0
+            out = carray(offset(seen, i * width), width), carray(offset(final, i * width), width)
+            _one(state[i], columns, action, stepped, bare, out)
+        first, last = claim(worker, taken, rows)
 
 
 @njit(cache=True)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from sim.net.envs.draws import uniform
+from sim.net.envs.draws import chance, coin
 from sim.net.envs.pairwise import mean
 
 # Of the packets under way two columns are kept: `middles`, when they are half-way, and `travels`,
@@ -66,11 +66,14 @@ def _order(middles: Any, travels: Any, first: int, last: int, delay: float) -> N
 @njit(cache=True)
 def begin(link: Any, middles: Any, travels: Any) -> None:
     """Open an interval of `link.planned` seconds."""
-    live = link.tail - link.head
-    if link.head > live:  # then moving costs less than was consumed since the last time
+    head = link.head
+    live = link.tail - head
+    if head > live:  # then moving costs less than was consumed since the last time
         for i in range(live):
-            middles[i], travels[i] = middles[link.head + i], travels[link.head + i]
-        link.middle -= link.head
+            middles[i] = middles[head + i]
+        for i in range(live):
+            travels[i] = travels[head + i]
+        link.middle -= head
         link.head, link.tail = 0, live
     link.duration = link.now  # holds the start until the end is known
     link.end = link.now + link.planned
@@ -81,22 +84,21 @@ def begin(link: Any, middles: Any, travels: Any) -> None:
 def send_until(link: Any, middles: Any, travels: Any, end: float, most: int) -> bool:
     """Send what is due before `end`, at most `most` packets; False: no more room for packets."""
     time, queue, updated, tail = link.next_send, link.queue, link.updated, link.tail
-    gap, service, loss, delay = 1.0 / link.rate, 1.0 / link.bandwidth, link.loss, link.delay
-    room, middle, losses = link.most, link.middle, link.losses
-    drawn, stop = np.uint64(link.drawn), tail + min(most, len(middles) - 1 - tail)
+    gap, service, loss = 1.0 / link.rate, 1.0 / link.bandwidth, chance(link.loss)
+    room, middle, losses, delay = link.most, link.middle, link.losses, link.delay
+    drawn, stop = np.uint64(link.drawn), tail + min(most, link.room - 1 - tail)
     before = tail
     while time < end and tail < stop:
         wait = max(0.0, queue - (time - updated))
         travel = delay + wait
         drawn += np.uint64(1)
-        lost = uniform(losses, drawn) < loss
-        over = service + wait > room
-        dropped = lost | over
-        # Choices, not branches: which packets are lost cannot be predicted.
-        queue = queue if lost else (wait if over else wait + service)
-        updated = updated if lost else time
-        middles[tail] = time + travel
-        travels[tail] = -travel if dropped else travel
+        middles[tail], travels[tail] = time + travel, -travel
+        # A branch: few are lost, so the next packet's wait need not wait for this draw.
+        if coin(losses, drawn) >= loss:
+            over = service + wait > room
+            queue, updated = wait, time
+            if not over:
+                queue, travels[tail] = wait + service, travel
         if tail > middle and middles[tail] <= middles[tail - 1]:
             _order(middles, travels, middle, tail, 0.0)
         tail += 1
@@ -104,18 +106,18 @@ def send_until(link: Any, middles: Any, travels: Any, end: float, most: int) -> 
     link.next_send, link.queue, link.updated, link.tail = time, queue, updated, tail
     link.sent += tail - before
     link.drawn = np.int64(drawn)
-    return tail < len(middles) - 1
+    return tail < link.room - 1
 
 
 @njit(cache=True)
 def _turn_around(link: Any, middles: Any, travels: Any, end: float, most: int) -> None:
     """Let packets pass the middle of their journey before `end`, at most `most` of them."""
-    middle, delay = link.middle, link.delay
+    head, middle, delay = link.head, link.middle, link.delay
     stop = min(link.tail, middle + most)
     while middle < stop and middles[middle] < end:
         # Two times that differ may be one after the delay was added; latency then decides.
-        if middle > link.head and middles[middle] + delay == middles[middle - 1] + delay:
-            _order(middles, travels, link.head, middle, delay)
+        if middle > head and middles[middle] + delay == middles[middle - 1] + delay:
+            _order(middles, travels, head, middle, delay)
         middle += 1
     link.middle = middle
 

@@ -18,26 +18,36 @@ from policies.congestion.base import (
     I_SECOND_HALF_RTT_NS,
     I_SRTT_NS,
 )
+from sim.net.envs.pcc_link import NOTHING
 
 
 @njit(cache=True)
-def describe(link: Any, sent: Any, heard: Any, first: int, stop: int, known: Any, row: Any) -> None:
-    """Fill in what the acknowledged packets of [first, stop) tell.
-
-    Means are sums of integers divided once, so their order does not matter.
-    """
-    oldest, newest = first, stop - 1
-    while oldest <= newest and heard[oldest] <= 0:
-        oldest += 1
-    while newest > oldest and heard[newest] <= 0:
-        newest -= 1
-    samples, total, least = 0, 0, np.int64(2**62)
-    for place in range(oldest, newest + 1):
+def count(sent: Any, heard: Any, first: int, stop: int) -> Any:
+    """Return the tally of [first, stop), as `hear_until` does."""
+    samples, total, least = NOTHING
+    for place in range(first, stop):
         good = heard[place] > 0
         rtt = heard[place] - sent[place]
         total += rtt if good else 0
         least = min(least, rtt if good else least)
         samples += good
+    return samples, total, least
+
+
+@njit(cache=True)
+def describe(
+    link: Any, sent: Any, heard: Any, first: int, stop: int, tally: Any, known: Any, row: Any
+) -> None:
+    """Fill in what the acknowledged packets of [first, stop) tell, whose tally is known.
+
+    Means are sums of integers divided once, so their order does not matter.
+    """
+    samples, total, least = tally
+    oldest, newest = first, stop - 1
+    while oldest <= newest and heard[oldest] <= 0:
+        oldest += 1
+    while newest > oldest and heard[newest] <= 0:
+        newest -= 1
     row[I_ACKED] = samples
     row[I_ACK_SPAN_NS] = heard[newest] - heard[oldest] if samples else 0
     row[I_LEAST_RTT_NS] = least if samples else np.nan

@@ -18,7 +18,7 @@ from policies.congestion.base import (
     I_SENT,
     I_START_NS,
 )
-from sim.net.envs.pcc_account import describe
+from sim.net.envs.pcc_account import count, describe
 from sim.net.envs.pcc_link import MIN_RTO_NS, deadline, expire, hear_until, make_way, send_until
 
 FIELDS = [
@@ -58,14 +58,14 @@ def run_during(link: Any, columns: Any, known: Any, row: Any) -> bool:
     end = link.least_end
     if known.interval_packets > 0:
         end = max(end, sent[awaited - 1])
-    hear_until(link, sent, heard, end)
+    tally = hear_until(link, sent, heard, end)
     if not link.timer_on or end - link.timer_set >= MIN_RTO_NS:
         expire(link, sent, heard, end + 1)
     link.now, link.open = end, 0
     _fill(link, row, link.start, end, link.pace, link.tail - link.first)
     row[I_SEND_SPAN_NS] = sent[link.tail - 1] - sent[link.first] if link.tail > link.first else 0
     row[I_LOST] = link.lost - link.lost_before
-    describe(link, sent, heard, link.heard_before, link.next_heard, known, row)
+    describe(link, sent, heard, link.heard_before, link.next_heard, tally, known, row)
     return True
 
 
@@ -92,7 +92,9 @@ def _report_sent(link: Any, columns: Any, known: Any, row: Any) -> bool:
         return False
     _fill(link, row, starts[first], ends[first], paces[first], counts[first])
     row[I_SEND_SPAN_NS] = sent[stop - 1] - sent[first]
-    describe(link, sent, heard, first, min(stop, link.next_heard), known, row)
+    known_until = min(stop, link.next_heard)
+    tally = count(sent, heard, first, known_until)
+    describe(link, sent, heard, first, known_until, tally, known, row)
     row[I_LOST] = row[I_SENT] - row[I_ACKED]
     link.oldest = stop
     return True
@@ -158,7 +160,7 @@ def run_sent(link: Any, columns: Any, known: Any, row: Any) -> bool:
         elif end == soonest:
             _end_sent(link, columns, end)
         else:
-            if link.tail >= len(sent):
+            if link.tail >= link.room:
                 return False
             link.now = link.next_send
             send_until(link, sent, heard, link.now, link.tail + 1)

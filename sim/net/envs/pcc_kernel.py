@@ -6,15 +6,19 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.np.numpy_support import carray
 
 from policies.congestion.base import INTERVAL
+from sim.net.engine.memory import floats, ints, offset
 from sim.net.envs import pcc_features, pcc_interval, pcc_link
+from sim.net.envs.bare import borrowed_floats, borrowed_ints, singles
 from sim.net.envs.config import EnvConfig
 from sim.net.envs.draws import LINK, LOSS, between, episode_stream
 from sim.net.envs.episode import EPISODE, IDLE, STEP, WARM_UP
 from sim.net.envs.pcc_features import feature, loss_ratio, receive_rate, remember, reward
 from sim.net.envs.pcc_interval import run_during, run_sent
 from sim.net.envs.pcc_link import lay, set_rate
+from sim.net.envs.threads import claim
 
 NAME = "triptych/Pcc-v1"
 FEATURES = pcc_features.FEATURES
@@ -125,34 +129,49 @@ def turn(link: Any, packets: Any, known: Any, wanted: Any, bounds: Any, out: Any
 
 
 @njit(cache=True)
-def _one(
-    i: int, state: Any, tapes: Any, actions: Any, known: Any, wanted: Any, bounds: Any, outs: Any
-) -> None:
-    link = state[i]
-    if len(actions) > 0:
-        _act(link, actions[i, 0], known)
+def _one(link: Any, tapes: Any, action: float, stepped: bool, rest: Any, out: Any) -> None:
+    known, wanted, bounds = rest
+    if stepped:
+        _act(link, action, known)
         link.left, link.phase = 1, STEP
     if link.phase != IDLE:
-        low, high = link.base, link.base + link.room
+        sent, heard, starts, ends, counts, paces = tapes
+        base = link.base
         packets = (
-            tapes[0][low:high],
-            tapes[1][low:high],
-            tapes[2][low:high],
-            tapes[3][low:high],
-            tapes[4][low:high],
-            tapes[5][low:high],
+            offset(sent, base),
+            offset(heard, base),
+            offset(starts, base),
+            offset(ends, base),
+            offset(counts, base),
+            offset(paces, base),
         )
-        turn(link, packets, known, wanted, bounds, (outs[0][i], outs[1][i]))
+        turn(link, packets, known, wanted, bounds, out)
 
 
 @njit(cache=True, nogil=True)
 def span(
-    first: int, last: int, state: Any, tapes: Any, actions: Any, rest: tuple[Any, ...], outs: Any
+    worker: int, taken: Any, state: Any, tapes: Any, actions: Any, rest: Any, outs: Any
 ) -> None:
-    """Step the links of [first, last) by their actions; without, go on where there was no room."""
+    """Step the links by their actions, or, without, go on where there was no room; see `claim`."""
+    rows, width, stepped = len(state), outs[0].shape[1], len(actions) > 0
     known, wanted, bounds = rest
-    for i in range(first, last):
-        _one(i, state, tapes, actions, known[0], wanted, bounds, outs)
+    bare = (known[0], borrowed_ints(wanted), borrowed_floats(bounds))
+    columns = (
+        ints(tapes[0].ctypes.data),
+        ints(tapes[1].ctypes.data),
+        ints(tapes[2].ctypes.data),
+        ints(tapes[3].ctypes.data),
+        ints(tapes[4].ctypes.data),
+        floats(tapes[5].ctypes.data),
+    )
+    seen, final = singles(outs[0].ctypes.data), singles(outs[1].ctypes.data)
+    first, last = claim(worker, taken, rows)
+    while first < last:
+        for i in range(first, last):
+            action = actions[i, 0] if stepped else 0.0
+            out = carray(offset(seen, i * width), width), carray(offset(final, i * width), width)
+            _one(state[i], columns, action, stepped, bare, out)
+        first, last = claim(worker, taken, rows)
 
 
 @njit(cache=True)

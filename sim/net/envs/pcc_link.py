@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from sim.net.envs.draws import uniform
+from sim.net.envs.draws import chance, coin
 
 FIELDS = [
     *[(name, np.int64) for name in ("capacity_bps", "service", "delay", "back", "limit")],
@@ -38,6 +38,9 @@ GRANULARITY_NS = 1_000_000.0
 LONGEST_GAP_NS = 1e15
 LARGEST_BACKOFF = 1 << 20
 LATER_PACKETS = 3
+OFF = -1
+# Of ACKs that were not given up before: how many, the sum of their RTTs, the least of them.
+NOTHING = (0, 0, 2**62)
 
 
 @njit(cache=True)
@@ -62,13 +65,13 @@ def lay(link: Any, capacity_bps: int, delay_ns: int, limit: int, loss: float, bi
 @njit(cache=True)
 def send_until(link: Any, sent: Any, heard: Any, limit: int, place: int) -> bool:
     """Send all that is due before `limit`, and on until packet `place`; False: no more room."""
-    time, busy, tail, room = link.next_send, link.busy, link.tail, len(sent)
-    gap, service, full, loss = link.gap, link.service, link.full, link.loss
+    time, busy, tail, room = link.next_send, link.busy, link.tail, link.room
+    gap, service, full, loss = link.gap, link.service, link.full, chance(link.loss)
     way, losses, drawn = link.delay + link.back, link.losses, np.uint64(link.drawn)
     while (time < limit or tail < place) and tail < room:
         drawn += np.uint64(1)
         # Choices, not branches: which packets are lost cannot be predicted.
-        fits = (uniform(losses, drawn) >= loss) & (busy - time <= full)
+        fits = (coin(losses, drawn) >= loss) & (busy - time <= full)
         done = max(busy, time) + service
         busy = done if fits else busy
         heard[tail] = done + way if fits else 0
@@ -137,62 +140,56 @@ def _arm(link: Any, sent: Any, heard: Any, newest: int, now: int) -> bool:
 
 
 @njit(cache=True)
-def _take(link: Any, sent: Any, heard: Any, first: int, stop: int) -> Any:
-    """Take the RTTs of the packets of [first, stop) that arrived; return the newest, or -1."""
-    srtt, rttvar, least, newest = link.srtt, link.rttvar, link.min_rtt, np.int64(-1)
-    while least == 0 and first < stop:  # the first sample of the connection
-        if heard[first] != 0:
-            newest, least = first, abs(heard[first]) - sent[first]
-            srtt, rttvar = np.float64(least), least / 2
-        first += 1
-    for place in range(first, stop):
-        at = abs(heard[place])
-        if at != 0:
-            rtt = at - sent[place]
-            sample = np.float64(rtt)
-            rttvar = 0.75 * rttvar + 0.25 * abs(srtt - sample)
-            srtt = 0.875 * srtt + 0.125 * sample
-            least = min(least, rtt)
-            newest = place
-    link.srtt, link.rttvar, link.min_rtt = srtt, rttvar, least
-    return newest
-
-
-@njit(cache=True)
-def hear_until(link: Any, sent: Any, heard: Any, limit: int) -> None:
-    """Take in the ACKs up to time `limit`, and the time-outs before each."""
-    first = place = link.next_heard
-    tail, given, set_at, on = link.tail, link.given, link.timer_set, link.timer_on != 0
+def hear_until(link: Any, sent: Any, heard: Any, limit: int) -> Any:
+    """Take in the ACKs up to time `limit`, and the time-outs before each; return their tally."""
+    place, tail, given, newest = link.next_heard, link.tail, link.given, -1
+    srtt, rttvar, shortest = link.srtt, link.rttvar, link.min_rtt
+    due = link.timer_set + MIN_RTO_NS if link.timer_on else OFF  # no time-out is sooner
+    samples, total, least = NOTHING
     while place < tail:
-        at = abs(heard[place])
+        fate = heard[place]
+        at = abs(fate)
         if at == 0:
             place += 1
             continue
         if at > limit:
             break
-        if not on or at - set_at > MIN_RTO_NS:  # no time-out is shorter
-            _catch_up(link, sent, heard, first, place, set_at, on)
+        if at > due:
+            _store(link, heard, newest, place, due, (srtt, rttvar, shortest))
             expire(link, sent, heard, at)
-            first, given = place, link.given
-        set_at, on = at, True
+            fate, given, newest = heard[place], link.given, -1
+        rtt = at - sent[place]
+        sample = np.float64(rtt)
+        if shortest == 0:  # the first of the connection
+            srtt, rttvar, shortest = sample, rtt / 2, rtt
+        else:
+            rttvar = 0.75 * rttvar + 0.25 * abs(srtt - sample)
+            srtt = 0.875 * srtt + 0.125 * sample
+            shortest = min(shortest, rtt)
+        good = fate > 0
+        samples += good
+        total += rtt if good else 0
+        least = min(least, rtt if good else least)
+        newest, due = place, at + MIN_RTO_NS
         place += 1
         if place >= tail or sent[place] >= at or place < given:
-            _catch_up(link, sent, heard, first, place, set_at, on)
-            on = _arm(link, sent, heard, place - 1, at)
-            link.timer_on, first = on, place
-    _catch_up(link, sent, heard, first, place, set_at, on)
+            _store(link, heard, newest, place, due, (srtt, rttvar, shortest))
+            link.timer_on = _arm(link, sent, heard, newest, at)
+            due, newest = due if link.timer_on else OFF, -1
+    _store(link, heard, newest, place, due, (srtt, rttvar, shortest))
+    return samples, total, least
 
 
 @njit(cache=True)
-def _catch_up(
-    link: Any, sent: Any, heard: Any, first: int, stop: int, set_at: int, on: bool
-) -> None:
-    """Take what the packets of [first, stop) tell into the state; the last ACK set the timer."""
-    newest = _take(link, sent, heard, first, stop)
+def _store(link: Any, heard: Any, newest: int, stop: int, due: int, estimates: Any) -> None:
+    """Put what was heard before `stop` into the state; `newest`: the last ACK, -1 without."""
+    link.srtt, link.rttvar, link.min_rtt = estimates
     if newest >= 0:
         _declare_lost(link, heard, newest)
         link.backoff = 1
-    link.next_heard, link.timer_set, link.timer_on = stop, set_at, on
+    link.next_heard, link.timer_on = stop, due != OFF
+    if due != OFF:
+        link.timer_set = due - MIN_RTO_NS
 
 
 @njit(cache=True)
@@ -202,7 +199,9 @@ def make_way(link: Any, sent: Any, heard: Any, kept: int) -> int:
     if kept <= live:
         return 0
     for i in range(live):
-        sent[i], heard[i] = sent[kept + i], heard[kept + i]
+        sent[i] = sent[kept + i]
+    for i in range(live):
+        heard[i] = heard[kept + i]
     link.tail -= kept
     link.next_heard -= kept
     link.settled -= kept

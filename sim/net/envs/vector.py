@@ -102,8 +102,9 @@ class PccLegacyVectorEnv(PccVectorEnv):
 def _masked(columns: dict[str, NDArray[Any]], mask: NDArray[np.bool_]) -> dict[str, Any]:
     """Return Gymnasium's form: values, zero where the mask is not set, and the mask."""
     infos: dict[str, Any] = {}
+    everywhere = mask.all()
     for name, values in columns.items():
-        infos[name] = values if mask.all() else np.where(mask, values, 0).astype(values.dtype)
+        infos[name] = values if everywhere else np.where(mask, values, 0).astype(values.dtype)
         infos[f"_{name}"] = mask.copy()
     return infos
 
