@@ -99,8 +99,9 @@ def make_plan(manifest: Manifest, size: str, overrides: Overrides | None = None)
             resolved = kind.resolve(plain)
         except ValueError as error:
             raise InputError(f"{manifest.id}: {error}") from None
+        others = kind.other_policies(resolved) if hasattr(kind, "other_policies") else ()
         for policy in policies:
-            mark = code_fingerprint(manifest.kind, policy)
+            mark = code_fingerprint(manifest.kind, policy, others)
             for seed in seeds:
                 config = {**resolved, "policy": policy, "seed": seed}
                 identity = run_id(manifest.kind, config)
@@ -111,12 +112,16 @@ def make_plan(manifest: Manifest, size: str, overrides: Overrides | None = None)
     return Plan(manifest, size, tuple(runs.values()), overridden)
 
 
-def code_fingerprint(kind_name: str, policy: str | None) -> str:
-    """Return the fingerprint of the sources that compute a run of `kind_name` with `policy`."""
+def code_fingerprint(kind_name: str, policy: str | None, others: Sequence[str] = ()) -> str:
+    """Return the fingerprint of the sources that compute a run of `kind_name` with `policy`.
+
+    `others` are further policies that take part in it.
+    """
     registry = KINDS.get(kind_name).policies
     files = [KINDS.paths()[kind_name]]
     if policy is not None and registry is not None:
-        files.append(registry.paths()[policy])
+        paths = registry.paths()
+        files += [paths[name] for name in dict.fromkeys((policy, *others))]
     return _fingerprint(tuple(files))
 
 

@@ -163,8 +163,22 @@ def _svg_bytes(figure: Figure) -> bytes:
     text = buffer.getvalue().replace(INK, "currentColor")
     # Hundredths of a point are enough for lines; six digits would double the file.
     text = re.sub(r' d="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), text)
+    text = _count_clip_ids(text)
     head = text.index(">", text.index("<svg")) + 1
     return (text[:head] + "\n " + SVG_STYLE + text[head:]).encode()
+
+
+def _count_clip_ids(text: str) -> str:
+    """Number the clip paths in their order.
+
+    Their ids are hashes of positions to the last digit, and the layout's solver, which goes
+    through its variables in the order of their addresses, does not repeat that digit.
+    """
+    names = dict.fromkeys(re.findall(r'<clipPath id="([^"]+)"', text))
+    places = {name: f"clip{place}" for place, name in enumerate(names)}
+    return re.sub(
+        r'(?<=<clipPath id=")[^"]+|(?<=url\(#)[^)]+', lambda m: places.get(m[0], m[0]), text
+    )
 
 
 def _png_bytes(figure: Figure) -> bytes:

@@ -28,6 +28,18 @@ _POLICIES = {
     "longest_first": ("#0d9a73", "^"),
     "shuffled": ("#bf5f9e", "D"),
     "arrival": ("#7d8590", "v"),
+    "cubic": ("#2b7cc0", "s"),
+    "bbr": ("#0d9a73", "^"),
+    "vivace": ("#bf5f9e", "D"),
+    "aurora_udt": ("#d55e00", "o"),
+    "aurora_gym": ("#d1495b", ">"),
+    "reno": ("#6b7bd6", "p"),
+    "bbr3": ("#2a93a8", "<"),
+    "copa": ("#b47d0a", "X"),
+    "vegas": ("#8a63c8", "P"),
+    "allegro": ("#a8653a", "*"),
+    "oracle": ("#7d8590", "v"),
+    "fixed": ("#5f8a1f", "h"),
 }
 _SPARE = (
     ("#8a63c8", "P"),

@@ -43,7 +43,9 @@ class RunKind(Protocol):
 
     `name` is set by `@register`. `policies` is the registry whose names a manifest may list
     under `policies:` for this kind, or None if the kind compares no policies. `needs` names
-    capabilities of `triptych doctor` without which no run of this kind can start.
+    capabilities of `triptych doctor` without which no run of this kind can start. A kind in whose
+    runs further policies of the same registry take part has a static method
+    `other_policies(config) -> names`, so that changes of their code are noticed too.
     """
 
     name: ClassVar[str]

@@ -1,0 +1,25 @@
+"""Goodput and queueing delay over time on a link that loses 2 % of its packets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.figures import congestion_time
+from experiments.figures.congestion_paper import LOSSY_LEVELS, LOSSY_TRACE
+from experiments.tables import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+SHOWN = congestion_time.OverTime(LOSSY_TRACE, LOSSY_LEVELS)
+
+
+def draw(results: Results) -> Figure:
+    """Draw a panel per policy beside the paper's points."""
+    return congestion_time.draw(results, SHOWN)
+
+
+def points(results: Results) -> pd.DataFrame:
+    """Return the steps, and the paper's points."""
+    return congestion_time.points(results, SHOWN)
