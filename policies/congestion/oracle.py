@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.congestion.base import BOTTLENECK_BPS, CWND, PACING_BPS, Controller, register
+from policies.congestion.base import (
+    BOTTLENECK_BPS,
+    CWND,
+    PACING_BPS,
+    PACKET_BYTES,
+    Controller,
+    register,
+)
 from policies.congestion.hooks import hook
 
 SHARE = 0
@@ -18,7 +26,9 @@ SHARE = 0
 def init(state: Any, flow: Any, constants: Any) -> None:
     """Pace at the flow's share of the bottleneck from the first packet on, without a window."""
     state[CWND] = float("inf")
-    state[PACING_BPS] = constants[SHARE] * flow[BOTTLENECK_BPS]
+    # Links take whole nanoseconds for a packet, rounded up: so must the gap, or a queue builds up.
+    work = 8e9 * flow[PACKET_BYTES]
+    state[PACING_BPS] = work / math.ceil(work / (constants[SHARE] * flow[BOTTLENECK_BPS]))
 
 
 @register("oracle")

@@ -34,6 +34,8 @@ class EnvConfig:
         loss: range of the probability of random loss, uniform.
         start_share: range of the first rate as a share of the capacity, uniform.
         rate_bps: smallest and greatest rate that actions lead to.
+        most_share: nor do they lead to more than this many times the link's capacity (Pcc-v1), so
+            that a policy stuck at full speed floods neither the link nor memory.
         interval_rtts: planned duration of an interval, in mean RTTs of the one before.
         interval_packets: an interval goes on until this many packets were sent in it.
         first_interval_delays: planned duration of the first interval, in one-way delays.
@@ -58,6 +60,7 @@ class EnvConfig:
     loss: Range = (0.0, 0.05)
     start_share: Range = (0.3, 1.5)
     rate_bps: Range = (1e4, 1e10)
+    most_share: float = 10.0
     interval_rtts: float = 0.5
     interval_packets: int = 10
     first_interval_delays: float = 3.0
@@ -104,6 +107,7 @@ class EnvConfig:
         _range("loss", self.loss, least=0.0, most=0.99)
         _range("start_share", self.start_share, least=1e-4, most=100.0)
         _range("rate_bps", self.rate_bps, least=1e3, most=1e11)
+        number(PART, "most_share", self.most_share, at_least=1.0, below=1e6)
         number(PART, "interval_rtts", self.interval_rtts, above=0.0, below=1e3)
         number(PART, "first_interval_delays", self.first_interval_delays, above=0.0, below=1e3)
         for name in ("throughput_weight", "reward_scale"):
@@ -142,6 +146,7 @@ PARAMETERS = np.dtype(
     + [(name, np.float64) for name in ("queue_low", "queue_high", "loss_low", "loss_high")]
     + [(name, np.float64) for name in ("start_low", "start_high", "rate_low", "rate_high")]
     + [(name, np.float64) for name in ("delta", "interval_rtts", "first_interval_delays")]
+    + [("most_share", np.float64)]
     + [(name, np.float64) for name in ("throughput_weight", "latency_weight", "loss_weight")]
     + [(name, np.float64) for name in ("reward_scale", "reward_floor", "packet_bits")]
     + [(name, np.int64) for name in ("steps", "interval_packets", "warmup_intervals")]

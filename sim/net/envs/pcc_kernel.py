@@ -51,6 +51,13 @@ def _draw(source: Any, index: int, low: float, high: float, logarithmic: int) ->
 
 
 @njit(cache=True)
+def allowed_rate(rate_bps: float, capacity_bps: float, known: Any) -> float:
+    """Return the rate brought into the range that actions may lead to on a link."""
+    highest = min(known.rate_high, known.most_share * capacity_bps)
+    return min(max(rate_bps, known.rate_low), highest)
+
+
+@njit(cache=True)
 def begin_episode(link: Any, known: Any) -> None:
     """Draw a link and put an idle network on it."""
     source = episode_stream(link.stream, link.episode, LINK)
@@ -62,7 +69,7 @@ def begin_episode(link: Any, known: Any) -> None:
     loss = between(source, 4, known.loss_low, known.loss_high)
     lay(link, capacity, delay, packets, loss, int(known.packet_bits))
     first = between(source, 5, known.start_low, known.start_high) * capacity
-    set_rate(link, min(max(first, known.rate_low), known.rate_high), known.packet_bits)
+    set_rate(link, allowed_rate(first, capacity, known), known.packet_bits)
     link.planned, link.now = known.first_interval_delays * delay, 0
     link.open, link.first, link.number, link.oldest = 0, 0, 0, 0
     link.mean_rtt = link.received = link.most_received = link.sending = 0.0
@@ -73,7 +80,7 @@ def begin_episode(link: Any, known: Any) -> None:
 @njit(cache=True)
 def _act(link: Any, action: float, known: Any) -> None:
     rate = link.rate * np.exp(action * np.log1p(known.delta))
-    set_rate(link, min(max(rate, known.rate_low), known.rate_high), known.packet_bits)
+    set_rate(link, allowed_rate(rate, link.capacity_bps, known), known.packet_bits)
 
 
 @njit(cache=True)

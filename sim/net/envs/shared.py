@@ -32,6 +32,7 @@ from sim.net.envs.pcc_features import (
     remember,
     reward,
 )
+from sim.net.envs.pcc_kernel import allowed_rate
 from sim.net.links import MAX_NS, Bernoulli, Constant, DropTail, Link
 from sim.net.scenario import Flow, Scenario
 from sim.streams import stream
@@ -119,6 +120,7 @@ class PccSharedEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         return self._seen.ravel().copy(), {
             "bandwidth_bps": float(self._memory["capacity_bps"]),
             "delay_s": link.delay_ns * 1e-9,
+            "queue_packets": link.queue.packets,  # type: ignore[union-attr]
             "loss_probability": float(self._memory["loss"]),
         }
 
@@ -137,7 +139,7 @@ class PccSharedEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         rate = self._session.state(0)[PACING_BPS] * (1.0 + self.config.delta) ** np.clip(
             values[0], -1.0, 1.0
         )
-        rate = float(np.clip(rate, *self.config.rate_bps))
+        rate = float(allowed_rate(rate, self._memory["capacity_bps"], self.known))
         self._session.set_rate(0, rate)
         row = self._next_row()
         remember(self._memory, row, self.known)
@@ -180,7 +182,7 @@ class PccSharedEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         ours = Flow(
             Steered,
             parameters=tuned,
-            start_rate_bps=share * capacity,
+            start_rate_bps=float(allowed_rate(share * capacity, capacity, self.known)),
             packet_bytes=config.packet_bytes,
             attribution=config.attribution,
             name="steered",
