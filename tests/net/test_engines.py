@@ -32,20 +32,21 @@ def assert_equal(scenario):
         np.testing.assert_array_equal(getattr(ours, field), getattr(theirs, field), field)
 
 
-@settings(max_examples=150, **RELAXED)
+@settings(max_examples=40, **RELAXED)
 @given(scenarios())
 def test_engines_agree(scenario):
     assert_equal(scenario)
 
 
 @pytest.mark.extensive
-@settings(max_examples=1500, **RELAXED)
+@pytest.mark.timeout(1500)
+@settings(max_examples=200, **RELAXED)
 @given(scenarios())
 def test_engines_agree_at_length(scenario):
     assert_equal(scenario)
 
 
-@settings(max_examples=30, **RELAXED)
+@settings(max_examples=20, **RELAXED)
 @given(scenarios())
 def test_running_in_pieces_changes_nothing(scenario):
     whole = simulate(scenario, trace=True)

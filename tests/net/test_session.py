@@ -129,6 +129,21 @@ def test_a_session_refuses_what_is_not_there():
             session.set_rate(0, rate)
 
 
+@hook
+def _miscount(state: Any, event: Any, constants: Any) -> None:
+    state[len(STATE) + 1] = 7.0
+
+
+def test_a_hook_that_writes_beyond_its_state_is_found_out():
+    class Sloppy(EveryPacket):
+        name = "sloppy"
+        on_ack = _miscount
+
+    link = Link(Constant(1e6), MS, DropTail(packets=50))
+    with pytest.raises(PolicyError, match="'flow' \\(sloppy\\): a hook wrote beyond the columns"):
+        simulate(Scenario((link,), (Flow(Sloppy),), SECOND))
+
+
 def test_time_does_not_run_backwards():
     link = Link(Constant(1e6), MS, DropTail(packets=5))
     session = Session(Scenario((link,), (Flow("reno"),), SECOND))

@@ -32,7 +32,9 @@ def test_table_is_complete_and_has_no_idle_row():
     absent = {name: sorted(files) for name, files in called.items() if name not in TABLE}
     assert not absent, "add to experiments/setup/packages.py"
     libraries = {row.name for row in packages.PROGRAMS.values() if row.marker}
-    assert not TABLE - libraries - set(called), "rows of experiments/setup/packages.py that nothing calls"
+    assert not TABLE - libraries - set(called), (
+        "rows of experiments/setup/packages.py that nothing calls"
+    )
 
 
 TABLE = set(packages.PROGRAMS)

@@ -36,6 +36,8 @@ Seeds = Mapping[str, NDArray[np.uint64]]
 FIRST_PACKETS = 256
 FIRST_QUEUE = 64
 FIRST_TRACE = 4096
+GUARD, GUARDS = 0x5AFE_0C0D_E5AF_E0C0, 16
+"""What follows each controller's state; a hook that writes there has miscounted its columns."""
 PATTERNS = ("constant", "poisson", "onoff")
 SOURCE_PURPOSES = ("gaps", "sizes", "periods")
 HOOKS = {
@@ -265,6 +267,7 @@ def _lay_controller(b: Builder, f: int, scenario: Scenario, flow: Flow, seed: fl
     state = initial_state(scenario, flow, constants, seed)
     b.w[f + at.CONSTANTS], b.w[f + at.CONSTANTS_WIDTH] = b.floats(constants), len(constants)
     b.w[f + at.STATE], b.w[f + at.STATE_WIDTH] = b.floats(state), len(state)
+    b.table([GUARD] * GUARDS)
 
 
 def _address(flow: Flow, name: str, function: Any) -> int:

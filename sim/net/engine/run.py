@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from policies.congestion.base import CWND, INTERVAL, PACING_BPS
 from sim import compile_cache
 from sim.net.engine import layout as at
-from sim.net.engine.build import HOOKS, Arena, bins, build, flow_handle, link_handle
+from sim.net.engine.build import GUARD, GUARDS, HOOKS, Arena, bins, build, flow_handle, link_handle
 from sim.net.engine.faults import wrong_field
 from sim.net.engine.grow import grow
 from sim.net.engine.loop import advance, report_next
@@ -127,6 +127,9 @@ class Session:
 
         Before the end of the run totals and series also hold deliveries that lie ahead of `now_ns`
         and are settled already: those of packets that have entered their last link.
+
+        Raises:
+            PolicyError: a hook wrote beyond its state.
         """
         found = Result(
             scenario=self.scenario,
@@ -139,7 +142,16 @@ class Session:
             events=int(self.w[at.EVENTS]),
         )
         found.check_accounts()
+        self._check_guards()
         return found
+
+    def _check_guards(self) -> None:
+        for index, flow in enumerate(self.scenario.flows):
+            if isinstance(flow, Flow):
+                handle = flow_handle(self.w, index)
+                end = int(self.w[handle + at.STATE] + self.w[handle + at.STATE_WIDTH])
+                if (self.w[end : end + GUARDS] != GUARD).any():
+                    raise PolicyError(f"{flow.label}: a hook wrote beyond the columns of its state")
 
     def _advance(self, time_ns: int) -> int:
         until = max(self.now_ns, min(time_ns, self.scenario.duration_ns))
