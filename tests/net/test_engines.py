@@ -32,7 +32,7 @@ def assert_equal(scenario):
         np.testing.assert_array_equal(getattr(ours, field), getattr(theirs, field), field)
 
 
-@settings(max_examples=40, **RELAXED)
+@settings(max_examples=12, **RELAXED)
 @given(scenarios())
 def test_engines_agree(scenario):
     assert_equal(scenario)
@@ -46,7 +46,8 @@ def test_engines_agree_at_length(scenario):
     assert_equal(scenario)
 
 
-@settings(max_examples=20, **RELAXED)
+@pytest.mark.extensive
+@settings(max_examples=30, **RELAXED)
 @given(scenarios())
 def test_running_in_pieces_changes_nothing(scenario):
     whole = simulate(scenario, trace=True)
@@ -60,7 +61,7 @@ def test_running_in_pieces_changes_nothing(scenario):
         np.testing.assert_array_equal(getattr(pieces, field), getattr(whole, field), field)
 
 
-@settings(max_examples=20, **RELAXED)
+@settings(max_examples=8, **RELAXED)
 @given(scenarios())
 def test_trace_and_totals_tell_the_same(scenario):
     with_trace, without = simulate(scenario, trace=True), simulate(scenario)

@@ -40,6 +40,7 @@ def assert_same(scenario, narrow):
         np.testing.assert_array_equal(getattr(grown, field), getattr(wide, field), field)
 
 
+@pytest.mark.extensive
 @settings(max_examples=40, **RELAXED)
 @given(scenario=scenarios())
 def test_growing_changes_nothing(scenario, narrow):

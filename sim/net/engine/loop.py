@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import njit
 
-from sim.net.engine import aqm, monitor, sender
+from sim.net.engine import acks, aqm, monitor, sender
 from sim.net.engine.agenda import first, next_event, renew_flow, renew_link, set_key
 from sim.net.engine.arrival import enter
 from sim.net.engine.layout import (
@@ -97,9 +97,9 @@ def advance(arena: Any, until: int) -> int:
                 sender.send(w, d, handle, now)
             renew_link(w, w[handle + FIRST_LINK])
         elif what == ACK_ARRIVES:
-            paused = sender.take_ack(w, d, handle, now)
+            paused = acks.take_ack(w, d, handle, now)
         elif what == TIMEOUT:
-            paused = sender.time_out(w, d, handle, now)
+            paused = acks.time_out(w, d, handle, now)
         elif what == INTERVAL_ENDS:
             paused = monitor.end(w, d, handle, now)
             sender.plan_send(w, d, handle, now)
