@@ -43,6 +43,7 @@ def points_of(found: Rendered) -> pd.DataFrame:
     return pd.read_csv(found.csv)
 
 
+@pytest.mark.extensive
 def test_every_figure_draws_and_its_bytes_repeat(results: Results, tmp_path: Path) -> None:
     one, two = (drawn(replace(results), tmp_path / name) for name in ("a", "b"))
     for suffix in ("svg", "png", "csv"):
@@ -52,6 +53,7 @@ def test_every_figure_draws_and_its_bytes_repeat(results: Results, tmp_path: Pat
     assert points["mean"].notna().to_numpy().any()
 
 
+@pytest.mark.extensive
 @pytest.mark.parametrize("absent", ["cubic", "aurora_udt"])
 def test_a_missing_policy_is_said(results: Results, absent: str, tmp_path: Path) -> None:
     compared = {spec.config["policy"] for spec in results.plan.runs}
@@ -59,12 +61,14 @@ def test_a_missing_policy_is_said(results: Results, absent: str, tmp_path: Path)
     assert (f"policy {absent}" in found.missing) == (absent in compared)
 
 
+@pytest.mark.extensive
 @pytest.mark.parametrize("place", [0, 7, -1])
 def test_a_single_run_is_enough(results: Results, place: int, tmp_path: Path) -> None:
     wanted = results.plan.runs[place].id
     drawn(only(results, lambda spec: spec.id == wanted), tmp_path)
 
 
+@pytest.mark.extensive
 def test_an_overridden_sweep_draws(results: Results, tmp_path: Path) -> None:
     name = results.manifest.name
     changed = {"packet_bytes": [1000, 1514], "seeds": [0], "policies": ["copa", "aurora_udt"]}

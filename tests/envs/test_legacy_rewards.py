@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from policies.congestion.aurora import WEIGHTS
 from policies.congestion.networks import read_safetensors
@@ -26,6 +27,7 @@ def episode_rewards(links: int, seed: int, policy) -> tuple[np.ndarray, np.ndarr
     return total, ideal
 
 
+@pytest.mark.extensive
 def test_constant_rate() -> None:
     rewards, ideal = episode_rewards(3000, 0, lambda seen: np.zeros((len(seen), 1)))
     error = rewards.std() / np.sqrt(LINKS)
@@ -33,6 +35,7 @@ def test_constant_rate() -> None:
     assert abs(ideal.mean() - 930.0) < 20.0
 
 
+@pytest.mark.extensive
 def test_published_weights() -> None:
     weights = read_safetensors(WEIGHTS)
 
