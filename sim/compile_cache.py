@@ -47,7 +47,9 @@ def use() -> None:
 def note(name: str, seconds: float) -> None:
     """Keep beside the compiled code how long compiling a part of it took on this machine."""
     folder = os.environ.get("NUMBA_CACHE_DIR")
-    if folder and Path(folder).is_dir():
+    if not folder:
+        return
+    with contextlib.suppress(OSError):  # a full disk must not stop a run for a note
         partial = Path(folder) / f".{name}.{os.getpid()}"
         partial.write_text(json.dumps(round(seconds, 1)), encoding="utf-8")
         partial.replace(Path(folder) / f"{name}{TIMES}")

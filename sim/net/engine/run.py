@@ -170,7 +170,7 @@ class Session:
         flow = int(self.w[at.AT_FLOW])
         label = self.scenario.flows[flow].label
         hook = HOOKS.get(int(self.w[at.AT_HOOK]), "hook")
-        monitored = self.scenario.flows[flow].controller_class.on_interval is not None  # type: ignore[union-attr]
+        monitored = bool(self.w[flow_handle(self.w, flow) + at.ON_INTERVAL])
         wrong = wrong_field(self.state(flow), monitored)
         if wrong:
             return PolicyError(describe(label, hook, *wrong, self.now_ns))
