@@ -2,90 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from experiments.kinds.base import Config
-from policies.registry import UnknownNameError
-from serving.traces.catalog import TRACES, entry_named
+from experiments.kinds.serving_workloads import (
+    MIX_BLOCK_TOKENS,
+    MixWorkload,
+    Workloads,
+    known,
+)
+from policies.ordering.base import ORDERS
+from serving.traces.catalog import TRACES
 from sim.gpu.hardware import gpu_named
 from sim.gpu.models import model_named
-
-MIX_BLOCK_TOKENS = 8
-MAX_REQUESTS = 5_000_000
-
-
-def _known(lookup: Any, name: str) -> str:
-    try:
-        lookup(name)
-    except UnknownNameError as error:
-        raise ValueError(str(error)) from None
-    return name
-
-
-class TraceWorkload(Config):
-    """Requests of a public trace, whole or a random window of it."""
-
-    kind: Literal["trace"]
-    name: str = Field(description="Name in the catalogue of traces.")
-    requests: int | None = Field(
-        default=None,
-        ge=1,
-        le=MAX_REQUESTS,
-        description="Length of a window drawn by the seed; all if null.",
-    )
-    sha256: str | None = Field(
-        default=None,
-        pattern="^[0-9a-f]{64}$",
-        description="Digest of the file; filled in when resolved.",
-    )
-
-    @field_validator("name")
-    @classmethod
-    def _in_catalogue(cls, name: str) -> str:
-        return _known(entry_named, name)
-
-
-class StandinWorkload(Config):
-    """A generated pool with a trace's published means and sharing."""
-
-    kind: Literal["standin"]
-    name: str = Field(description="Name of the trace that it stands in for.")
-    requests: int | None = Field(
-        default=None,
-        ge=1,
-        le=MAX_REQUESTS,
-        description="Pool size; as many as the trace has if null.",
-    )
-
-    @field_validator("name")
-    @classmethod
-    def _has_generator(cls, name: str) -> str:
-        if not TRACES[_known(entry_named, name)].has_standin:
-            raise ValueError(f"no stand-in is known for trace {name!r}")
-        return name
-
-
-class MixWorkload(Config):
-    """BurstGPT + MMLU + OpenVid, mixed to a density and a sharing ratio."""
-
-    kind: Literal["mix"]
-    density: float = Field(
-        default=1.4, gt=0, le=20, description="(1 - s) T_comp / T_mem of the pool."
-    )
-    sharing: float = Field(
-        default=0.35, ge=0, lt=1, description="s, share of T_comp saved by sharing."
-    )
-    requests: int = Field(default=400_000, ge=50, le=MAX_REQUESTS, description="Pool size.")
-    min_videos: int = Field(
-        default=40,
-        ge=1,
-        description="Shorten video outputs until at least so many videos come out.",
-    )
-
-
-Workloads = Annotated[TraceWorkload | StandinWorkload | MixWorkload, Field(discriminator="kind")]
+from sim.gpu.overlap import NANOFLOW_POINTS, overlap_named
 
 
 class Memory(Config):
@@ -125,7 +57,31 @@ class OverlapPartial(Config):
     h: float = Field(ge=0, le=1, description="Hidden fraction; 0 is sum, 1 is max.")
 
 
-Overlaps = Annotated[OverlapSum | OverlapMax | OverlapPartial, Field(discriminator="kind")]
+class OverlapInterference(Config):
+    """NanoFlow's measured interference between a GEMM and a memory-bound kernel."""
+
+    kind: Literal["interference"]
+    points: list[tuple[float, float]] = Field(
+        default=[*NANOFLOW_POINTS],
+        min_length=1,
+        description="(R, P): share of the GPU for the memory-bound kernel, its speed there.",
+    )
+
+
+class OverlapSurface(Config):
+    """A polynomial fitted to measured steps."""
+
+    kind: Literal["surface"]
+    coefficients: list[float] = Field(
+        min_length=1,
+        description="Of 1, x, x^2, ...: time over sequential time, x = compute's share of it.",
+    )
+
+
+Overlaps = Annotated[
+    OverlapSum | OverlapMax | OverlapPartial | OverlapInterference | OverlapSurface,
+    Field(discriminator="kind"),
+]
 
 
 class Estimator(Config):
@@ -168,20 +124,52 @@ class ServingConfig(Config):
     )
     overlap: Overlaps = OverlapPartial(kind="partial", h=0.5)
     estimate: Estimator = Estimator()
+    rules: Literal["vllm", "sglang"] = Field(
+        default="vllm", description="Scheduling rules of the engine: vLLM V1's or SGLang's."
+    )
+    reserve_prompt: bool = Field(
+        default=False,
+        description="Admit only if the whole prompt fits the free KV blocks (vLLM from 0.19 on).",
+    )
+    token_quantum: int = Field(
+        default=1,
+        ge=1,
+        le=4096,
+        description="Dense operators cost what this multiple of tokens costs (NanoFlow: 128).",
+    )
+    arrivals: bool = Field(
+        default=False, description="Requests come at the pool's times instead of all at once."
+    )
+    ranks: int = Field(
+        default=1, ge=1, le=64, description="Data-parallel replicas that share the pool."
+    )
+    parameters: dict[str, dict[str, float | str | bool]] = Field(
+        default_factory=dict, description="Per order: parameters other than its defaults."
+    )
+
+    @field_validator("parameters")
+    @classmethod
+    def _of_orders(
+        cls, given: dict[str, dict[str, float | str | bool]]
+    ) -> dict[str, dict[str, float | str | bool]]:
+        for name in given:
+            known(ORDERS.check, name)
+        return given
 
     @field_validator("model")
     @classmethod
-    def _model_known(cls, name: str) -> str:
-        return _known(model_named, name)
+    def _modelknown(cls, name: str) -> str:
+        return known(model_named, name)
 
     @field_validator("gpu")
     @classmethod
-    def _gpu_known(cls, name: str) -> str:
-        return _known(gpu_named, name)
+    def _gpuknown(cls, name: str) -> str:
+        return known(gpu_named, name)
 
     @model_validator(mode="after")
     def _fits_memory(self) -> ServingConfig:
         gpu_named(self.gpu).rates(self.rates == "profiled")
+        overlap_named(**self.overlap.model_dump())
         memory = gpu_named(self.gpu).memory_bytes * self.gpus
         weights = model_named(self.model).weight_bytes
         if weights + self.kv_bytes() > memory:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.kinds.serving_config import MixWorkload, ServingConfig, TraceWorkload
-from policies.ordering.base import FINISHED, REJECTED, Plan
+from experiments.kinds.serving_config import ServingConfig
+from experiments.kinds.serving_workloads import MixWorkload, TraceWorkload
+from policies.ordering.base import FINISHED, REJECTED, Plan, RequestOrder
 from serving.density import ResourceModel
 from serving.engine.config import EngineConfig
 from serving.engine.result import EngineResult
@@ -30,8 +31,8 @@ from serving.traces.catalog import TRACES, load_trace, missing_message
 from serving.tree import build_tree
 from sim.gpu.hardware import gpu_named
 from sim.gpu.models import model_named
-from sim.gpu.overlap import overlap_named
-from sim.gpu.step_cost import StepRates, combine, step_rates
+from sim.gpu.overlap import combine, overlap_named
+from sim.gpu.step_cost import StepCosts, step_costs
 from sim.streams import stream
 
 NS_PER_S = 1e9
@@ -63,10 +64,12 @@ def prepare(config: ServingConfig, seed: int) -> Case:
     profiled = config.rates == "profiled"
     block = config.tokens_per_block()
     blocks = config.kv_bytes() // (model.kv_bytes_per_token * block)
-    overlap = overlap_named(config.overlap.kind, getattr(config.overlap, "h", None))
-    rates = step_rates(gpu, model, overlap, profiled=profiled, gpus=config.gpus)
+    overlap = overlap_named(**config.overlap.model_dump())
+    size = {"max_tokens": config.max_batched_tokens, "gpus": config.gpus}
+    size["quantum"] = config.token_quantum
+    costs = step_costs(gpu, model, overlap, profiled=profiled, **size)
     limits = (config.max_batched_tokens, config.max_seqs, config.kv_reserve)
-    engine = EngineConfig(rates, blocks, *limits)
+    engine = EngineConfig(costs, blocks, *limits)
     resources = ResourceModel.of(gpu, model, profiled=profiled, gpus=config.gpus)
     return Case(config, seed, _workload(config, seed, block), resources, engine)
 
@@ -88,7 +91,7 @@ def _workload(config: ServingConfig, seed: int, block_tokens: int) -> Workload:
     return whole.subset(np.arange(start, start + wanted.requests))
 
 
-def plan(case: Case, order: type) -> tuple[Estimate, Plan]:
+def plan(case: Case, order: RequestOrder) -> tuple[Estimate, Plan]:
     """Estimate lengths if the order wants them, and let it plan.
 
     An order that does not read estimates gets no sample; its estimates are the pool's mean.
@@ -102,12 +105,12 @@ def plan(case: Case, order: type) -> tuple[Estimate, Plan]:
     capacity = case.engine.kv_blocks * case.workload.pool.block_tokens
     pool = case.workload.pool
     view = PoolView.of(pool, estimate.output_tokens, case.resources, capacity)
-    return estimate, order().plan(view, stream(case.seed, case.identity, "order"))
+    return estimate, order.plan(view, stream(case.seed, case.identity, "order"))
 
 
-def optimum_s(rates: StepRates, compute_s: float, memory_s: float) -> float:
+def optimum_s(costs: StepCosts, compute_s: float, memory_s: float) -> float:
     """Return the overlap model's time for the two amounts, in seconds."""
-    return combine(rates.overlap_code, rates.hidden_fraction, compute_s, memory_s)
+    return combine(costs.overlap_code, costs.overlap_numbers, compute_s, memory_s)
 
 
 def metrics(case: Case, estimate: Estimate, result: EngineResult) -> dict[str, Any]:
@@ -124,7 +127,7 @@ def metrics(case: Case, estimate: Estimate, result: EngineResult) -> dict[str, A
     peak = ResourceModel.of(
         gpu_named(case.config.gpu), model_named(case.config.model), gpus=case.config.gpus
     )
-    practical = optimum_s(case.engine.rates, compute, memory)
+    practical = optimum_s(case.engine.costs, compute, memory)
     error = np.abs(estimate.output_tokens - case.workload.output_tokens)
     return {
         "makespan_s": makespan,

@@ -79,13 +79,17 @@ class ServingOrder:
     def run(config: dict[str, Any]) -> Outcome:
         """Generate or read the pool, plan, simulate, measure."""
         from experiments.kinds import serving_measures as measures
+        from experiments.kinds.serving_presets import constructed, with_engine_of
         from serving.engine.run import simulate
 
         fields = {k: v for k, v in config.items() if k not in ("policy", "seed")}
-        case = measures.prepare(ServingConfig.model_validate(fields), int(config["seed"]))
-        order = ORDERS.get(config["policy"])
+        name = str(config["policy"])
+        order = ORDERS.get(name)
+        settled = with_engine_of(ServingConfig.model_validate(fields), order)
+        case = measures.prepare(settled, int(config["seed"]))
         started = time.perf_counter()
-        estimate, plan = measures.plan(case, order)
+        chosen = constructed(order, settled.parameters.get(name, {}))
+        estimate, plan = measures.plan(case, chosen)
         planned = time.perf_counter()
         result = simulate(case.workload, estimate, plan, case.engine)
         simulated = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -36,12 +37,19 @@ class TwoEnded:
         density: float64[n], density of the request at each *position*, >= 0.
         footprint_tokens: int64[n], mean KV tokens held by the request at each position.
         root_density: density of the whole pool.
+        output_tokens: float64[n], estimated output of the request at each position; given, the
+            prefill budgets C_L and C_R are enforced, None: memory alone paces admissions.
+        relocate_at: int64[n], generated tokens at which a running request that was admitted
+            from the left is booked under the right instead, because its output was
+            underestimated; None or values <= 0: never.
     """
 
     sequence: NDArray[np.int64]
     density: NDArray[np.float64]
     footprint_tokens: NDArray[np.int64]
     root_density: float
+    output_tokens: NDArray[np.float64] | None = None
+    relocate_at: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +64,7 @@ class BatchView:
         free_blocks: KV blocks not held by a running request.
         total_blocks: all KV blocks.
         budget_tokens: tokens that the present step may still take.
+        cached_tokens: request index -> prompt tokens that it would find in the cache now.
     """
 
     time_ns: int
@@ -65,6 +74,7 @@ class BatchView:
     free_blocks: int
     total_blocks: int
     budget_tokens: int
+    cached_tokens: Callable[[int], int]
 
 
 class Adaptive(Protocol):
@@ -84,10 +94,15 @@ Plan = OneEnded | TwoEnded | Adaptive
 
 
 class RequestOrder(Protocol):
-    """Decides the order in which an offline pool enters the batch. Constructed without arguments.
+    """Decides the order in which an offline pool enters the batch.
+
+    Constructed without arguments, or, by an order with parameters, also with one: an instance of
+    its `Parameters`, a frozen dataclass whose fields all have defaults and whose values are
+    numbers, words or truth values. A manifest sets them under `parameters: {name: {...}}`.
 
     `needs_estimates` says whether `plan` reads the estimated output lengths; where it does not,
-    the engine runs no sample first.
+    the engine runs no sample first. `engine`, if an order has it, names the preset of the engine
+    that it stands for ("vllm", "sglang"); without it the manifest's engine serves.
     """
 
     name: ClassVar[str]

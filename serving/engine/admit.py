@@ -72,7 +72,7 @@ def _ask(problem: Problem, run: Run, scan: Scan, limits: Limits) -> int:
 
 
 @numba.njit(cache=True)
-def _hit_blocks(problem: Problem, blocks: Blocks, run: Run, r: int) -> tuple[int, int]:
+def hit_blocks(problem: Problem, blocks: Blocks, run: Run, r: int) -> tuple[int, int]:
     """Return (blocks hit, those of them that nobody uses)."""
     known = problem.prompt[r] + run.generated[r]
     hits, idle = 0, 0
@@ -123,7 +123,7 @@ def _try_admit(
         capacity = limits.kv_blocks * problem.block_tokens
         if c[s.RESERVED] + reserve_of(problem, run, r) > capacity:
             return False
-    hits, idle = _hit_blocks(problem, blocks, run, r)
+    hits, idle = hit_blocks(problem, blocks, run, r)
     cached = hits * problem.block_tokens
     tokens = min(problem.prompt[r] + run.generated[r] - cached, c[s.BUDGET])
     if blocks_for(problem, cached + tokens) - hits + idle > blocks.free[0]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sim.gpu.step_cost import StepRates
+from sim.gpu.step_cost import StepCosts
 
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Limits of the engine and the rates of its GPU.
+    """Limits of the engine and the costs of its steps.
 
     Attributes:
-        rates: what a step costs.
+        costs: what a step costs, for steps up to `max_batched_tokens`.
         kv_blocks: KV blocks of `RequestPool.block_tokens` tokens each, >= 1.
         max_batched_tokens: tokens per step, >= 1.
         max_seqs: running requests at most, >= 1.
@@ -22,7 +22,7 @@ class EngineConfig:
             1 the final one. 0 is vLLM's greedy admission.
     """
 
-    rates: StepRates
+    costs: StepCosts
     kv_blocks: int
     max_batched_tokens: int = 2048
     max_seqs: int = 256
@@ -32,5 +32,10 @@ class EngineConfig:
         for name in ("kv_blocks", "max_batched_tokens", "max_seqs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if self.costs.dense_ns.size <= self.max_batched_tokens:
+            raise ValueError(
+                f"costs are known up to {self.costs.dense_ns.size - 1} tokens a step, not up to"
+                f" max_batched_tokens = {self.max_batched_tokens}"
+            )
         if not 0.0 <= self.kv_reserve <= 1.0:
             raise ValueError(f"kv_reserve must lie in [0, 1], got {self.kv_reserve}")

@@ -14,7 +14,7 @@ import numpy as np
 
 from policies.ordering.base import NEW, NOT_NOW, Adaptive, BatchView, OneEnded, Plan, TwoEnded
 from serving.engine import state as s
-from serving.engine.admit import admit
+from serving.engine.admit import admit, hit_blocks
 from serving.engine.blocks import sound
 from serving.engine.config import EngineConfig
 from serving.engine.jump import finish_step, jump
@@ -23,7 +23,7 @@ from serving.engine.result import ConservationError, EngineResult, OrderError, T
 from serving.engine.schedule import serve_running
 from serving.engine.series import finished_series
 from serving.engine.state import Blocks, Limits, Run, Scan
-from sim.gpu.step_cost import StepRates
+from sim.gpu.step_cost import StepCosts
 
 DONE, NEED_CANDIDATE, STALLED, UNSOUND = 0, 1, 2, 3
 CHECK_EVERY_STEPS = 8192
@@ -34,6 +34,8 @@ def _begin_step(problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: 
     c = run.c
     c[s.BUDGET] = limits.max_batched_tokens
     c[s.TOKENS] = 0
+    c[s.PREFILL_TOKENS] = 0
+    c[s.PREFILLS] = 0
     c[s.PAIRS] = 0
     c[s.KV_TOKENS] = 0
     c[s.DECODING] = 0
@@ -45,7 +47,7 @@ def _begin_step(problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: 
 
 @numba.njit(cache=True)
 def _advance(
-    problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: Limits, rates: StepRates
+    problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: Limits, costs: StepCosts
 ) -> int:
     """Run until all is settled, Python is needed, or something is wrong."""
     c = run.c
@@ -57,10 +59,10 @@ def _advance(
         c[s.IN_ADMISSION] = 0
         if c[s.N_RUNNING] == 0:
             return STALLED
-        finish_step(problem, blocks, run, scan, rates)
+        finish_step(problem, blocks, run, scan, costs)
         quiet = c[s.EVENTS] == 0 and c[s.DECODING] == c[s.N_RUNNING]
         if limits.skip and quiet and c[s.TOKENS] == c[s.N_RUNNING]:
-            jump(problem, blocks, run, scan, rates)
+            jump(problem, blocks, run, scan, costs)
         if c[s.STEPS] >= c[s.NEXT_CHECK]:
             c[s.NEXT_CHECK] = c[s.STEPS] + CHECK_EVERY_STEPS
             if not sound(blocks):
@@ -83,7 +85,7 @@ def _scan(plan: Plan, n: int) -> Scan:
     return Scan(s.ADAPTIVE, empty, np.zeros(n), empty, 0.0)
 
 
-def _view(blocks: Blocks, run: Run) -> BatchView:
+def _view(problem: Problem, blocks: Blocks, run: Run) -> BatchView:
     def read_only(array: np.ndarray) -> np.ndarray:
         view = array.view()
         view.setflags(write=False)
@@ -97,11 +99,12 @@ def _view(blocks: Blocks, run: Run) -> BatchView:
         free_blocks=int(blocks.free[0]),
         total_blocks=blocks.users.size,
         budget_tokens=int(run.c[s.BUDGET]),
+        cached_tokens=lambda r: hit_blocks(problem, blocks, run, r)[0] * problem.block_tokens,
     )
 
 
-def _answer(plan: Adaptive, blocks: Blocks, run: Run) -> int:
-    answer = int(plan.next(_view(blocks, run)))
+def _answer(plan: Adaptive, problem: Problem, blocks: Blocks, run: Run) -> int:
+    answer = int(plan.next(_view(problem, blocks, run)))
     in_range = 0 <= answer < run.status.size
     if answer != NOT_NOW and not (in_range and run.status[answer] == NEW):
         raise OrderError(f"the order names request {answer}, which is not new")
@@ -123,8 +126,10 @@ def run_fast(
     limits = Limits(
         config.kv_blocks, config.max_batched_tokens, config.max_seqs, config.kv_reserve > 0, skip
     )
-    while (code := _advance(problem, blocks, run, scan, limits, config.rates)) == NEED_CANDIDATE:
-        run.c[s.CANDIDATE] = _answer(cast(Adaptive, plan), blocks, run)  # no other kind asks
+    while (code := _advance(problem, blocks, run, scan, limits, config.costs)) == NEED_CANDIDATE:
+        run.c[s.CANDIDATE] = _answer(
+            cast(Adaptive, plan), problem, blocks, run
+        )  # no other kind asks
     if code == STALLED:
         raise OrderError("the order admits nothing although nothing runs")
     if code == UNSOUND:

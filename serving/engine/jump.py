@@ -18,20 +18,18 @@ from serving.engine.problem import Problem
 from serving.engine.schedule import give_block, label_full, leave_batch, reserve_of
 from serving.engine.series import add_step
 from serving.engine.state import Blocks, Run, Scan
-from sim.gpu.step_cost import StepRates, step_cost
+from sim.gpu.step_cost import Batch, StepCosts, step_cost
 
 
 @numba.njit(cache=True)
-def _count_step(
-    blocks: Blocks, run: Run, rates: StepRates, tokens: int, pairs: int, kv: int, free: int
-) -> None:
+def _count_step(blocks: Blocks, run: Run, costs: StepCosts, batch: Batch, free: int) -> None:
     c = run.c
-    compute, memory, ns = step_cost(rates, tokens, pairs, kv)
+    compute, memory, ns = step_cost(costs, batch)
     c[s.MAKESPAN_NS] += ns
     c[s.STEPS] += 1
     c[s.COMPUTE_NS] += compute
     c[s.MEMORY_NS] += memory
-    c[s.SCHEDULED] += tokens
+    c[s.SCHEDULED] += batch.tokens
     c[s.RUNNING_STEPS] += c[s.N_RUNNING]
     used = blocks.users.size - free
     add_step(run.series, ns, compute, memory, c[s.N_RUNNING], used)
@@ -57,20 +55,35 @@ def _complete(problem: Problem, blocks: Blocks, run: Run, scan: Scan) -> None:
 
 
 @numba.njit(cache=True)
-def finish_step(problem: Problem, blocks: Blocks, run: Run, scan: Scan, rates: StepRates) -> None:
+def finish_step(problem: Problem, blocks: Blocks, run: Run, scan: Scan, costs: StepCosts) -> None:
     """Advance the clock, emit tokens, let finished requests leave."""
     c = run.c
-    _count_step(blocks, run, rates, c[s.TOKENS], c[s.PAIRS], c[s.KV_TOKENS], blocks.free[0])
-    if _emit(problem, run):
+    done, sampled = _emit(problem, run)
+    batch = Batch(
+        c[s.TOKENS],
+        c[s.PREFILL_TOKENS],
+        c[s.PREFILLS],
+        c[s.PAIRS],
+        c[s.DECODING],
+        c[s.KV_TOKENS],
+        sampled,
+    )
+    _count_step(blocks, run, costs, batch, blocks.free[0])
+    _note_first_tokens(run)
+    if done:
         _complete(problem, blocks, run, scan)
 
 
 @numba.njit(cache=True)
-def _emit(problem: Problem, run: Run) -> bool:
-    """Give an output token to each request whose known tokens are computed; True if one ends."""
+def _emit(problem: Problem, run: Run) -> tuple[bool, int]:
+    """Give an output token to each request whose known tokens are computed.
+
+    Returns:
+        (whether one got its last, how many got one).
+    """
     c, running, computed, generated = run.c, run.running, run.computed, run.generated
     prompt, output, target, pending = problem.prompt, problem.output, problem.target, run.pending
-    done, reserved = False, 0
+    done, reserved, sampled = False, 0, 0
     for i in range(c[s.N_RUNNING]):
         r = running[i]
         known = prompt[r] + generated[r]
@@ -80,11 +93,20 @@ def _emit(problem: Problem, run: Run) -> bool:
         pending[r] = 0
         reserved += known + 1 > target[r]
         generated[r] += 1
-        if generated[r] == 1:
-            run.first_ns[r] = c[s.MAKESPAN_NS]
+        sampled += 1
         done |= generated[r] == output[r]
     c[s.RESERVED] += reserved
-    return done
+    return done, sampled
+
+
+@numba.njit(cache=True)
+def _note_first_tokens(run: Run) -> None:
+    """Write down when the step ended for requests that got their first token in it."""
+    c, generated, first = run.c, run.generated, run.first_ns
+    for i in range(c[s.N_RUNNING]):
+        r = run.running[i]
+        if generated[r] == 1 and first[r] < 0:
+            first[r] = c[s.MAKESPAN_NS]
 
 
 @numba.njit(cache=True)
@@ -110,7 +132,7 @@ def _classes(problem: Problem, run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit(cache=True)
-def jump(problem: Problem, blocks: Blocks, run: Run, scan: Scan, rates: StepRates) -> None:
+def jump(problem: Problem, blocks: Blocks, run: Run, scan: Scan, costs: StepCosts) -> None:
     """Do all steps up to the next completion or exhaustion of blocks at once."""
     c, size = run.c, problem.block_tokens
     b = c[s.N_RUNNING]
@@ -126,7 +148,7 @@ def jump(problem: Problem, blocks: Blocks, run: Run, scan: Scan, rates: StepRate
         free -= offsets[a + 1] - offsets[a]
         if free < 0:
             break
-        _count_step(blocks, run, rates, b, 0, kv, free)
+        _count_step(blocks, run, costs, Batch(b, 0, 0, 0, b, kv, b), free)
         for i in range(offsets[a], offsets[a + 1]):
             give_block(blocks, run, members[i])
         kv += b

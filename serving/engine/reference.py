@@ -32,7 +32,7 @@ from serving.engine.reference_cache import BlockCache
 from serving.engine.reference_state import Request, Step
 from serving.engine.result import EngineResult, OrderError, Totals
 from serving.engine.series import add_step, finished_series, new_series
-from sim.gpu.step_cost import step_cost
+from sim.gpu.step_cost import Batch, step_cost
 
 
 class ReferenceEngine:
@@ -132,8 +132,11 @@ class ReferenceEngine:
     def _schedule(self, request: Request, tokens: int, step: Step) -> None:
         """Give the request its blocks and its part of the step."""
         if request.computed < request.prefill_until:
+            step.prefill_tokens += tokens
+            step.prefills += 1
             step.pairs += tokens * request.computed + tokens * (tokens + 1) // 2
         else:
+            step.decodes += 1
             step.kv_tokens += request.computed + 1
         step.tokens += tokens
         step.budget -= tokens
@@ -189,6 +192,7 @@ class ReferenceEngine:
             free_blocks=len(self.cache.free),
             total_blocks=self.cache.total,
             budget_tokens=step.budget,
+            cached_tokens=self._cached_tokens,
         )
 
     def _hit_blocks(self, request: Request) -> list[int]:
@@ -199,6 +203,9 @@ class ReferenceEngine:
                 break
             hits.append(block)
         return hits
+
+    def _cached_tokens(self, index: int) -> int:
+        return len(self._hit_blocks(self.requests[index])) * self.problem.block_tokens
 
     def _try_admit(self, request: Request, step: Step) -> bool:
         hits = self._hit_blocks(request)
@@ -238,7 +245,10 @@ class ReferenceEngine:
     # -- end of a step ------------------------------------------------------------------------
 
     def _finish(self, step: Step) -> None:
-        compute, memory, ns = step_cost(self.config.rates, step.tokens, step.pairs, step.kv_tokens)
+        sampled = [r for r in self.running if r.scheduled and r.computed == r.known]
+        work = (step.tokens, step.prefill_tokens, step.prefills, step.pairs)
+        batch = Batch(*work, step.decodes, step.kv_tokens, len(sampled))
+        compute, memory, ns = step_cost(self.config.costs, batch)
         used = self.cache.total - len(self.cache.free)
         add_step(self.series, ns, compute, memory, len(self.running), used)
         amounts = {
@@ -252,16 +262,13 @@ class ReferenceEngine:
         for name, amount in amounts.items():
             self.sums[name] += amount
         for request in self.running:
+            request.scheduled = False
+        for request in sampled:
             self._emit(request)
         self.running = [r for r in self.running if self.status[r.index] == RUNNING]
 
     def _emit(self, request: Request) -> None:
-        """Add an output token where all known tokens are computed; finish at the last."""
-        if not request.scheduled:
-            return
-        request.scheduled = False
-        if request.computed < request.known:
-            return
+        """Add an output token; finish at the last."""
         request.generated += 1
         now = self.sums["makespan_ns"]
         if request.generated == 1:

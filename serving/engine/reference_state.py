@@ -36,6 +36,9 @@ class Step:
 
     budget: int
     tokens: int = 0
+    prefill_tokens: int = 0
+    prefills: int = 0
     pairs: int = 0
+    decodes: int = 0
     kv_tokens: int = 0
     preempted: bool = False

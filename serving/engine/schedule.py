@@ -51,6 +51,8 @@ def schedule(problem: Problem, blocks: Blocks, run: Run, r: int, tokens: int) ->
     """Give r its blocks and its part of the step."""
     c, before = run.c, run.computed[r]
     if before < run.prefill_until[r]:
+        c[s.PREFILL_TOKENS] += tokens
+        c[s.PREFILLS] += 1
         c[s.PAIRS] += tokens * before + tokens * (tokens + 1) // 2
     else:
         c[s.KV_TOKENS] += before + 1

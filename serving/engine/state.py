@@ -37,6 +37,8 @@ from serving.engine.series import new_series
     IN_ADMISSION,
     BUDGET,
     TOKENS,
+    PREFILL_TOKENS,
+    PREFILLS,
     PAIRS,
     KV_TOKENS,
     DECODING,
@@ -46,7 +48,7 @@ from serving.engine.series import new_series
     JUMPED_STEPS,
     CANDIDATE_SIDE,
     N_COUNTERS,
-) = range(33)
+) = range(35)
 
 ASK = -2  # CANDIDATE: the plan must be asked; -1: it said "not now"
 ONE_ENDED, TWO_ENDED, ADAPTIVE = 0, 1, 2

@@ -2,8 +2,12 @@
 
 `sum`: one after the other, as vLLM and SGLang run their operators. `max`: perfect overlap.
 `partial`: a fraction h of the shorter one hides behind the longer one, so h = 0 is `sum` and
-h = 1 is `max`. BlendServe (section 3.3) only names `sum` and `max`; the published NanoFlow
-interference points support h of about 0.5 for the kernels alone.
+h = 1 is `max`. `interference`: two kernels share the GPU, and each published point says how fast
+the memory-bound one runs while the GEMM is left with the rest; the best point is taken.
+`surface`: a polynomial in the share of compute, fitted to measured times.
+
+BlendServe (section 3.3) only names `sum` and `max`; the published NanoFlow interference points
+support h of about 0.5 for the kernels alone.
 """
 
 from __future__ import annotations
@@ -12,39 +16,76 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from policies.registry import UnknownNameError
 
-SUM, MAX, PARTIAL = 0, 1, 2
+SUM, MAX, PARTIAL, INTERFERENCE, SURFACE = range(5)
+
+# NanoFlow (OSDI '25), Table 3 and its text: share R of the GPU given to the memory-bound kernel
+# -> its speed P relative to running alone; the GEMM is left with 1 - R.
+NANOFLOW_POINTS = ((0.1, 0.2), (0.2, 0.3), (0.4, 0.8), (0.8, 0.85), (0.9, 0.95))
 
 
 @numba.njit(cache=True)
-def combine(kind: int, h: float, compute: float, memory: float) -> float:
+def combine(kind: int, numbers: np.ndarray, compute: float, memory: float) -> float:
     """Return the time of a step from its two parts, all in the same unit.
 
     Args:
-        kind: SUM, MAX or PARTIAL.
-        h: hidden fraction in [0, 1]; only PARTIAL reads it.
+        kind: SUM, MAX, PARTIAL, INTERFERENCE or SURFACE.
+        numbers: float64[...]; PARTIAL reads h in [0, 1], INTERFERENCE pairs R, P, SURFACE the
+            coefficients of 1, x, x^2, ...
         compute: time of the compute-bound operators, >= 0.
         memory: time of the memory-bound operators, >= 0.
+
+    Returns:
+        A time between the longer part and the sum of both.
     """
-    longer = max(compute, memory)
+    longer, shorter = max(compute, memory), min(compute, memory)
     if kind == MAX:
         return longer
-    shorter = min(compute, memory)
-    if kind == SUM:
-        return longer + shorter
-    return longer + (1.0 - h) * shorter
+    if kind == PARTIAL:
+        return longer + (1.0 - numbers[0]) * shorter
+    if kind == INTERFERENCE:
+        return _interfering(numbers, compute, memory)
+    if kind == SURFACE:
+        return _on_surface(numbers, compute, memory)
+    return longer + shorter
+
+
+@numba.njit(cache=True)
+def _interfering(points: np.ndarray, compute: float, memory: float) -> float:
+    """Return the time at the best point: both at once until one is done, the rest alone."""
+    best = compute + memory
+    for i in range(0, points.size, 2):
+        share, speed = points[i], points[i + 1]
+        compute_last = compute + memory * share / speed
+        memory_last = memory + compute * (1.0 - speed) / (1.0 - share)
+        best = min(best, max(compute_last, memory_last))
+    return best
+
+
+@numba.njit(cache=True)
+def _on_surface(coefficients: np.ndarray, compute: float, memory: float) -> float:
+    """Return (compute + memory) x polynomial of compute / (compute + memory), within bounds."""
+    total = compute + memory
+    if total == 0.0:
+        return 0.0
+    x, value = compute / total, 0.0
+    for i in range(coefficients.size - 1, -1, -1):
+        value = value * x + coefficients[i]
+    return min(total, max(max(compute, memory), total * value))
 
 
 class Overlap(Protocol):
-    """An overlap model: the two numbers that `combine` wants."""
+    """An overlap model: what `combine` wants."""
 
     code: ClassVar[int]
 
     @property
-    def hidden_fraction(self) -> float:
-        """The h that `combine` is given."""
+    def numbers(self) -> tuple[float, ...]:
+        """The numbers that `combine` is given."""
         ...
 
 
@@ -53,7 +94,7 @@ class Sum:
     """No overlap."""
 
     code: ClassVar[int] = SUM
-    hidden_fraction: float = 0.0
+    numbers: ClassVar[tuple[float, ...]] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +102,7 @@ class Max:
     """Perfect overlap."""
 
     code: ClassVar[int] = MAX
-    hidden_fraction: float = 1.0
+    numbers: ClassVar[tuple[float, ...]] = ()
 
 
 @dataclass(frozen=True)
@@ -76,23 +117,88 @@ class Partial:
             raise ValueError(f"overlap h must lie in [0, 1], got {self.h}")
 
     @property
-    def hidden_fraction(self) -> float:
+    def numbers(self) -> tuple[float, ...]:
         """The h that `combine` is given."""
-        return self.h
+        return (self.h,)
 
 
-OVERLAPS: dict[str, type] = {"sum": Sum, "max": Max, "partial": Partial}
+@dataclass(frozen=True)
+class Interference:
+    """Points (R, P): share given to the memory-bound kernel, its speed; both in (0, 1)."""
+
+    code: ClassVar[int] = INTERFERENCE
+    points: tuple[tuple[float, float], ...] = NANOFLOW_POINTS
+
+    def __post_init__(self) -> None:
+        if not all(0.0 < number < 1.0 for point in self.points for number in point):
+            raise ValueError("interference points (R, P) must lie within (0, 1)")
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """R, P, R, P, ..."""
+        return tuple(number for point in self.points for number in point)
 
 
-def overlap_named(kind: str, h: float | None = None) -> Overlap:
-    """Return the overlap model `kind`; only `partial` takes `h`.
+@dataclass(frozen=True)
+class Surface:
+    """Time over sequential time, as a polynomial in compute's share of the latter."""
+
+    code: ClassVar[int] = SURFACE
+    coefficients: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.coefficients or not np.isfinite(self.coefficients).all():
+            raise ValueError("surface coefficients must be finite, and at least one")
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """The coefficients of 1, x, x^2, ..."""
+        return self.coefficients
+
+    @classmethod
+    def fitted(
+        cls, compute: ArrayLike, memory: ArrayLike, step: ArrayLike, degree: int = 4
+    ) -> Surface:
+        """Fit measured steps by least squares of the relative time.
+
+        Args:
+            compute: float[n], time of the compute-bound part alone, > 0.
+            memory: float[n], time of the memory-bound part alone, > 0.
+            step: float[n], measured time of both together, same unit.
+            degree: of the polynomial, >= 0.
+
+        Raises:
+            ValueError: fewer than `degree` + 1 measurements, or they are not positive.
+        """
+        c, m, t = (np.asarray(values, np.float64).ravel() for values in (compute, memory, step))
+        if not c.size == m.size == t.size or c.size <= degree:
+            raise ValueError(f"a surface of degree {degree} needs more than {degree} points")
+        if min(c.min(), m.min(), t.min()) <= 0 or not np.isfinite(c + m + t).all():
+            raise ValueError("measured times must be positive and finite")
+        powers: NDArray[np.float64] = np.vander(c / (c + m), degree + 1, increasing=True)
+        found, *_ = np.linalg.lstsq(powers, t / (c + m), rcond=None)
+        return cls(tuple(map(float, found)))
+
+
+OVERLAPS: dict[str, type] = {
+    "sum": Sum,
+    "max": Max,
+    "partial": Partial,
+    "interference": Interference,
+    "surface": Surface,
+}
+
+
+def overlap_named(kind: str, **numbers: object) -> Overlap:
+    """Return the overlap model `kind` with what it takes: `h`, `points` or `coefficients`.
 
     Raises:
         UnknownNameError: no model has that name.
-        ValueError: `h` is missing, out of range, or given to a model without it.
+        ValueError: a number is missing, out of range, or given to a model without it.
     """
     if kind not in OVERLAPS:
         raise UnknownNameError("overlap model", kind, OVERLAPS)
-    if (kind == "partial") != (h is not None):
-        raise ValueError(f"overlap {kind!r}: h belongs to 'partial' and only to it, got {h}")
-    return OVERLAPS[kind]() if h is None else Partial(h)
+    try:
+        return OVERLAPS[kind](**numbers)
+    except TypeError as error:
+        raise ValueError(f"overlap {kind!r}: {error}") from None

@@ -1,15 +1,15 @@
-"""Time of one batch step of a dense decoder.
+"""Time of one batch step of a decoder.
 
-    compute = max(2 P tokens / flops, weight bytes / bandwidth) + 4 H L pairs / flops
-    memory  = KV tokens read by decoding requests x KV bytes per token / bandwidth
-    step    = overlap(compute, memory), rounded to whole nanoseconds, at least 1
+    compute = dense operators (by tokens) + LM head and sampler (by sequences) + prefill attention
+    memory  = decode attention: KV tokens read x KV bytes per token / bandwidth
+    step    = overlap(overlap(compute, memory), network) + fixed time, in whole ns, at least 1
 
-After BlendServe section 4, with the weights' read added to the GEMMs (their roofline) and
-prefill attention counted by query-key pairs. Domain: batches whose attention is a streaming
-read of the KV cache and whose GEMMs are large or weight-bound. Left out: kernel launches and
-the CPU's scheduling, wave quantisation, KV reads of prefill chunks, FLOPs of decode attention,
-norms and activations, communication (a group of GPUs scales ideally). With data-sheet rates
-expect times too short by 1.5x to 3x; compare ratios, not tokens per second.
+After BlendServe section 4. Attention costs a rate per query-key pair and per KV token read, or
+is looked up in a measured grid (`sim.gpu.attention_grid`). Domain: batches whose attention is a
+streaming read of the KV cache and whose GEMMs are large or weight-bound. Left out unless a
+measured profile brings them in: kernel launches and the CPU's scheduling (`fixed_ns`), KV reads
+of prefill chunks, FLOPs of decode attention, norms and activations. With data-sheet rates expect
+times too short by 1.5x to 3x; compare ratios, not tokens per second.
 """
 
 from __future__ import annotations
@@ -17,29 +17,76 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numba
+import numpy as np
+from numpy.typing import NDArray
 
+from sim.gpu.attention_grid import AttentionGrid, grid_ns, no_grid
+from sim.gpu.dense import NS_PER_S, analytic_dense_ns
 from sim.gpu.hardware import Gpu
 from sim.gpu.models import LlmShape
 from sim.gpu.overlap import Overlap, combine
 
-NS_PER_S = 1e9
+
+class Batch(NamedTuple):
+    """One step's work, as sums over its requests.
+
+    Attributes:
+        tokens: prefill plus decode tokens, >= 1.
+        prefill_tokens: of them, those of prompts (and of what is computed again).
+        prefills: requests that compute a chunk of a prompt.
+        pairs: query-key pairs of those chunks.
+        decodes: requests that decode.
+        kv_tokens: KV tokens that decoding requests read.
+        sampled: requests that get an output token.
+    """
+
+    tokens: int
+    prefill_tokens: int
+    prefills: int
+    pairs: int
+    decodes: int
+    kv_tokens: int
+    sampled: int
 
 
-class StepRates(NamedTuple):
-    """All that a step's time depends on besides the batch; times in ns."""
+class StepCosts(NamedTuple):
+    """All that a step's time depends on besides the batch; times in ns.
 
-    gemm_ns_per_token: float
-    weights_read_ns: float
-    attention_ns_per_pair: float
-    kv_read_ns_per_token: float
+    Attributes:
+        dense_ns: float64[t + 1], dense operators by tokens of the step.
+        sampled_ns: float64[s + 1], LM head and sampler by sampled sequences; the last entry
+            holds for more. [0.0] where the dense operators include them.
+        pair_ns: prefill attention per query-key pair.
+        kv_token_ns: decode attention per KV token read.
+        attention: measured times instead of the two rates, if not empty.
+        network_token_ns: communication between the GPUs per token.
+        fixed_ns: what every step takes besides.
+        overlap_code: of the overlap model.
+        overlap_numbers: float64[...], its numbers.
+    """
+
+    dense_ns: NDArray[np.float64]
+    sampled_ns: NDArray[np.float64]
+    pair_ns: float
+    kv_token_ns: float
+    attention: AttentionGrid
+    network_token_ns: float
+    fixed_ns: float
     overlap_code: int
-    hidden_fraction: float
+    overlap_numbers: NDArray[np.float64]
 
 
-def step_rates(
-    gpu: Gpu, model: LlmShape, overlap: Overlap, *, profiled: bool = False, gpus: int = 1
-) -> StepRates:
-    """Return the rates of `model` on `gpus` ideal copies of `gpu`.
+def step_costs(
+    gpu: Gpu,
+    model: LlmShape,
+    overlap: Overlap,
+    *,
+    max_tokens: int = 2048,
+    profiled: bool = False,
+    gpus: int = 1,
+    quantum: int = 1,
+) -> StepCosts:
+    """Return the costs of `model` on `gpus` ideal copies of `gpu`, for steps up to `max_tokens`.
 
     Raises:
         ValueError: `gpus` < 1, or profiled rates are asked for and unknown.
@@ -47,29 +94,34 @@ def step_rates(
     if gpus < 1:
         raise ValueError(f"gpus must be >= 1, got {gpus}")
     flops, bandwidth = (rate * gpus for rate in gpu.rates(profiled))
-    return StepRates(
-        gemm_ns_per_token=NS_PER_S * 2.0 * model.parameters / flops,
-        weights_read_ns=NS_PER_S * model.weight_bytes / bandwidth,
-        attention_ns_per_pair=NS_PER_S * 4.0 * model.hidden * model.layers / flops,
-        kv_read_ns_per_token=NS_PER_S * model.kv_bytes_per_token / bandwidth,
+    scale = {"profiled": profiled, "gpus": gpus, "quantum": quantum}
+    return StepCosts(
+        dense_ns=analytic_dense_ns(gpu, model, max_tokens, **scale),
+        sampled_ns=np.zeros(1),
+        pair_ns=NS_PER_S * 4.0 * model.hidden * model.layers / flops,
+        kv_token_ns=NS_PER_S * model.kv_bytes_per_token / bandwidth,
+        attention=no_grid(),
+        network_token_ns=0.0,
+        fixed_ns=0.0,
         overlap_code=overlap.code,
-        hidden_fraction=float(overlap.hidden_fraction),
+        overlap_numbers=np.array(overlap.numbers, np.float64),
     )
 
 
 @numba.njit(cache=True)
-def step_cost(rates: StepRates, tokens: int, pairs: int, kv_tokens: int) -> tuple[int, int, int]:
-    """Return (compute ns, memory ns, step ns) of one batch step, each a whole number.
-
-    Args:
-        rates: what hardware, model and overlap decide.
-        tokens: prefill plus decode tokens of the step, >= 1.
-        pairs: query-key pairs of its prefill chunks.
-        kv_tokens: KV tokens read by its decoding requests.
-    """
-    gemm = max(rates.gemm_ns_per_token * tokens, rates.weights_read_ns)
-    compute = gemm + rates.attention_ns_per_pair * pairs
-    memory = rates.kv_read_ns_per_token * kv_tokens
-    step = combine(rates.overlap_code, rates.hidden_fraction, compute, memory)
-    step_ns = max(1, int(step + 0.5))
+def step_cost(costs: StepCosts, batch: Batch) -> tuple[int, int, int]:
+    """Return (compute ns, memory ns, step ns) of one batch step, each a whole number."""
+    last = costs.sampled_ns.size - 1
+    compute = costs.dense_ns[batch.tokens] + costs.sampled_ns[min(batch.sampled, last)]
+    if costs.attention.ns.size > 0:
+        prefill, memory = grid_ns(costs.attention, batch)
+        compute += prefill
+    else:
+        compute += costs.pair_ns * batch.pairs
+        memory = costs.kv_token_ns * batch.kv_tokens
+    code, numbers = costs.overlap_code, costs.overlap_numbers
+    step = combine(code, numbers, compute, memory)
+    if costs.network_token_ns > 0.0:
+        step = combine(code, numbers, step, costs.network_token_ns * batch.tokens)
+    step_ns = max(1, int(step + costs.fixed_ns + 0.5))
     return int(compute + 0.5), int(memory + 0.5), step_ns

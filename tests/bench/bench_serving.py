@@ -25,7 +25,7 @@ def case_of(requests: int) -> Any:
 
 def order(requests: int, name: str) -> Any:
     """Sample, estimate, and plan."""
-    return measures.plan(case_of(requests), ORDERS.get(name))
+    return measures.plan(case_of(requests), ORDERS.get(name)())
 
 
 def simulated(requests: int) -> Any:

@@ -19,10 +19,17 @@ from serving.tree import build_tree, dfs_order
 from sim.gpu.hardware import gpu_named
 from sim.gpu.models import model_named
 from sim.gpu.overlap import overlap_named
-from sim.gpu.step_cost import step_rates
+from sim.gpu.step_cost import step_costs
 from tests.serving.pools import random_workload, view_of
 
 NO_SAMPLE = np.empty(0, np.int64)
+OVERLAPS = [
+    {"kind": "sum"},
+    {"kind": "max"},
+    {"kind": "partial", "h": 0.37},
+    {"kind": "interference"},
+    {"kind": "surface", "coefficients": (0.9, -0.6, 0.5)},
+]
 
 
 class Moody:
@@ -55,12 +62,12 @@ def cases(draw):
     workload = random_workload(rng, draw(st.integers(1, 24)), size)
     kind = draw(st.sampled_from(["oracle", "mean", "sample"]))
     guess = estimate(workload, build_tree(workload.pool), kind, 0.3, rng)
-    overlap = overlap_named(*draw(st.sampled_from([("sum",), ("max",), ("partial", 0.37)])))
+    overlap = overlap_named(**draw(st.sampled_from(OVERLAPS)))
     # A slow memory makes both parts of a step matter at these tiny batches.
-    rates = step_rates(gpu_named("a100-80"), model_named("llama-3-8b"), overlap)
-    rates = rates._replace(weights_read_ns=1000.3, kv_read_ns_per_token=777.7)
+    costs = step_costs(gpu_named("a100-80"), model_named("llama-3-8b"), overlap, max_tokens=30)
+    costs = costs._replace(dense_ns=1000.3 + 31.7 * np.arange(31), kv_token_ns=777.7)
     config = EngineConfig(
-        rates,
+        costs,
         kv_blocks=draw(st.sampled_from([6, 8, 10, 12, 14, 18, 24, 60])),
         max_batched_tokens=draw(st.integers(1, 30)),
         max_seqs=draw(st.integers(1, 12)),
@@ -100,10 +107,10 @@ def test_fast_stepwise_and_reference_are_equal(case):
 def test_the_random_cases_reach_the_hard_rules():
     """Preemptions, hits on resumption and jumps do occur: else the comparison says little."""
     rng, found = np.random.default_rng(0), {"preempted": 0, "hit on resumption": 0}
-    rates = step_rates(gpu_named("a100-80"), model_named("llama-3-8b"), overlap_named("sum"))
+    costs = step_costs(gpu_named("a100-80"), model_named("llama-3-8b"), overlap_named("sum"))
     for _ in range(30):
         workload = random_workload(rng, 20, 2)
-        config = EngineConfig(rates, 16, max_batched_tokens=12, max_seqs=8)
+        config = EngineConfig(costs, 16, max_batched_tokens=12, max_seqs=8)
         plan = OneEnded(np.arange(20))
         results = [
             simulate(workload, oracle(workload), plan, config, engine)
@@ -155,8 +162,8 @@ def test_busy_times_bound_the_makespan(case):
 
 def ample(blocks=10_000, **changes):
     """Return a configuration without shortage."""
-    rates = step_rates(gpu_named("a100-80"), model_named("llama-3-8b"), overlap_named("max"))
-    return EngineConfig(rates, blocks, **changes)
+    costs = step_costs(gpu_named("a100-80"), model_named("llama-3-8b"), overlap_named("max"))
+    return EngineConfig(costs, blocks, **changes)
 
 
 @pytest.mark.parametrize("seed", range(8))

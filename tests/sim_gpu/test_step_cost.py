@@ -10,10 +10,15 @@ from policies.registry import UnknownNameError
 from sim.gpu.hardware import GPUS, gpu_named
 from sim.gpu.models import MODELS, model_named
 from sim.gpu.overlap import Max, Partial, Sum
-from sim.gpu.step_cost import step_cost, step_rates
+from sim.gpu.step_cost import Batch, step_cost, step_costs
 
 A100, LLAMA = gpu_named("a100-80"), model_named("llama-3-8b")
 COUNTS = st.integers(0, 200_000)
+
+
+def decoding(requests, kv_tokens):
+    """Return a batch of decoding requests with so many KV tokens each."""
+    return Batch(requests, 0, 0, 0, requests, requests * kv_tokens, requests)
 
 
 def test_kv_bytes_per_token_are_the_papers():
@@ -24,27 +29,28 @@ def test_kv_bytes_per_token_are_the_papers():
 @pytest.mark.parametrize(("batch", "real_ms"), [(512, 1.317), (768, 1.913), (1024, 2.515)])
 def test_profiled_attention_is_near_table_1(batch, real_ms):
     """Attention over 1024-token sequences, per layer, within 8 % of BlendServe's Table 1."""
-    rates = step_rates(A100, LLAMA, Sum(), profiled=True)
-    _, memory_ns, _ = step_cost(rates, batch, 0, batch * 1024)
+    costs = step_costs(A100, LLAMA, Sum(), profiled=True)
+    _, memory_ns, _ = step_cost(costs, decoding(batch, 1024))
     assert memory_ns / 1e6 / LLAMA.layers == pytest.approx(real_ms, rel=0.08)
 
 
 @pytest.mark.parametrize(("batch", "real_ms"), [(512, 1.087), (768, 1.537), (1024, 2.005)])
 def test_profiled_gemm_is_near_table_1(batch, real_ms):
     """GEMM per layer within 20 %: the table leaves out embedding and head, P does not."""
-    rates = step_rates(A100, LLAMA, Sum(), profiled=True)
-    compute_ns, _, _ = step_cost(rates, batch, 0, 0)
+    costs = step_costs(A100, LLAMA, Sum(), profiled=True)
+    compute_ns, _, _ = step_cost(costs, decoding(batch, 0))
     assert compute_ns / 1e6 / LLAMA.layers == pytest.approx(real_ms, rel=0.2)
 
 
-@given(COUNTS, COUNTS, COUNTS)
+@given(st.integers(1, 20_000), COUNTS, COUNTS)
 @settings(deadline=None)
 def test_parts_add_up_and_order(tokens, pairs, kv_tokens):
     """`max` <= partial <= `sum`; all whole and positive."""
     steps = []
     for overlap in (Max(), Partial(0.5), Sum()):
         compute, memory, step = step_cost(
-            step_rates(A100, LLAMA, overlap), tokens, pairs, kv_tokens
+            step_costs(A100, LLAMA, overlap, max_tokens=tokens),
+            Batch(tokens, tokens, 1, pairs, 0, kv_tokens, 0),
         )
         assert abs(step - max(compute, memory)) <= min(compute, memory) + 2
         steps.append(step)
@@ -53,7 +59,7 @@ def test_parts_add_up_and_order(tokens, pairs, kv_tokens):
 
 def test_small_batches_are_bound_by_the_weights():
     """One token costs the read of all weights."""
-    compute_ns, _, _ = step_cost(step_rates(A100, LLAMA, Sum()), 1, 0, 0)
+    compute_ns, _, _ = step_cost(step_costs(A100, LLAMA, Sum()), decoding(1, 0))
     assert compute_ns == pytest.approx(1e9 * LLAMA.weight_bytes / A100.bandwidth_bytes_s)
 
 
@@ -73,4 +79,4 @@ def test_unknown_names_offer_the_nearest():
     with pytest.raises(UnknownNameError, match="llama-3-8b"):
         model_named("llama-3-9b")
     with pytest.raises(ValueError, match="no profiled rates"):
-        step_rates(gpu_named("t4"), LLAMA, Sum(), profiled=True)
+        step_costs(gpu_named("t4"), LLAMA, Sum(), profiled=True)

@@ -1,0 +1,38 @@
+"""Time of the dense operators of a step (GEMMs above all) by the number of its tokens.
+
+    dense[t] = max(2 P t' / flops, weight bytes / bandwidth), t' = t rounded up to the quantum
+
+After BlendServe section 4; the weights' read is the GEMMs' roofline. The quantum is NanoFlow's
+rule that a batch holds a multiple of 128 tokens: what is missing is padded, and costs the same.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.gpu.hardware import Gpu
+from sim.gpu.models import LlmShape
+
+NS_PER_S = 1e9
+
+
+def rounded_up(max_tokens: int, quantum: int) -> NDArray[np.int64]:
+    """Return int64[max_tokens + 1]: each number of tokens, rounded up to the quantum.
+
+    Raises:
+        ValueError: `max_tokens` or `quantum` is below 1.
+    """
+    if max_tokens < 1 or quantum < 1:
+        raise ValueError(f"max_tokens and quantum must be >= 1, got {max_tokens} and {quantum}")
+    return -(-np.arange(max_tokens + 1) // quantum) * quantum
+
+
+def analytic_dense_ns(
+    gpu: Gpu, model: LlmShape, max_tokens: int, *, profiled: bool, gpus: int, quantum: int
+) -> NDArray[np.float64]:
+    """Return float64[max_tokens + 1], the roofline on `gpus` ideal copies of `gpu`."""
+    flops, bandwidth = (rate * gpus for rate in gpu.rates(profiled))
+    tokens = rounded_up(max_tokens, quantum)
+    weights = NS_PER_S * model.weight_bytes / bandwidth
+    return np.maximum(NS_PER_S * 2.0 * model.parameters / flops * tokens, weights)
