@@ -167,6 +167,14 @@ class ServingConfig(Config):
         return known(gpu_named, name)
 
     @model_validator(mode="after")
+    def _can_sample(self) -> ServingConfig:
+        if self.arrivals and self.estimate.kind == "sample":
+            raise ValueError(
+                "estimate: a sample cannot be run first when requests arrive over time"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fits_memory(self) -> ServingConfig:
         gpu_named(self.gpu).rates(self.rates == "profiled")
         overlap_named(**self.overlap.model_dump())

@@ -68,8 +68,15 @@ def prepare(config: ServingConfig, seed: int) -> Case:
     size = {"max_tokens": config.max_batched_tokens, "gpus": config.gpus}
     size["quantum"] = config.token_quantum
     costs = step_costs(gpu, model, overlap, profiled=profiled, **size)
-    limits = (config.max_batched_tokens, config.max_seqs, config.kv_reserve)
-    engine = EngineConfig(costs, blocks, *limits)
+    engine = EngineConfig(
+        costs,
+        blocks,
+        config.max_batched_tokens,
+        config.max_seqs,
+        config.kv_reserve,
+        config.reserve_prompt,
+        config.arrivals,
+    )
     resources = ResourceModel.of(gpu, model, profiled=profiled, gpus=config.gpus)
     return Case(config, seed, _workload(config, seed, block), resources, engine)
 

@@ -17,8 +17,13 @@ if TYPE_CHECKING:  # naming the orders must not load numba
 ORDERS: Registry[Any] = Registry("policies.ordering", "request order")
 register = ORDERS.register
 
-NEW, RUNNING, PREEMPTED, FINISHED, REJECTED = 0, 1, 2, 3, 4
+FUTURE, NEW, RUNNING, PREEMPTED, FINISHED, REJECTED = -1, 0, 1, 2, 3, 4
 NOT_NOW = -1
+
+
+def later(steps: int) -> int:
+    """Return the answer "not now; ask again after so many steps, if nothing happens before"."""
+    return NOT_NOW - max(1, steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +63,12 @@ class BatchView:
 
     Attributes:
         time_ns: simulated time at the start of the step.
-        status: int8[n]: NEW, RUNNING, PREEMPTED (comes back by itself), FINISHED or REJECTED.
+        step: batch steps done so far.
+        status: int8[n]: FUTURE (has not arrived), NEW, RUNNING, PREEMPTED (comes back by itself),
+            FINISHED or REJECTED.
         running: int64[b], running requests, oldest admission first.
         context_tokens: int64[n], tokens held in the KV cache by each running request.
+        generated_tokens: int64[n], output tokens that each request has given so far.
         free_blocks: KV blocks not held by a running request.
         total_blocks: all KV blocks.
         budget_tokens: tokens that the present step may still take.
@@ -68,9 +76,11 @@ class BatchView:
     """
 
     time_ns: int
+    step: int
     status: NDArray[np.int8]
     running: NDArray[np.int64]
     context_tokens: NDArray[np.int64]
+    generated_tokens: NDArray[np.int64]
     free_blocks: int
     total_blocks: int
     budget_tokens: int
@@ -81,11 +91,12 @@ class Adaptive(Protocol):
     """A plan that decides while the batch runs."""
 
     def next(self, batch: BatchView) -> int:
-        """Return a request whose status is NEW, or -1 for "not now".
+        """Return a request whose status is NEW, or NOT_NOW, or `later(steps)`.
 
         Invoked only when the step's budget and the batch's seats allow an admission. An answer
-        that does not fit the KV cache stays the candidate until the next admission, completion
-        or preemption; then the question is asked again. It must depend on what it is shown.
+        that does not fit the KV cache stays the candidate until the next arrival, admission,
+        completion or preemption, and so does "not now"; then the question is asked again. It
+        must depend on what it is shown.
         """
         ...
 

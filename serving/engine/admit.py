@@ -6,48 +6,91 @@ import numba
 import numpy as np
 
 from policies.ordering.base import NEW, NOT_NOW, PREEMPTED, RUNNING
-from policies.ordering.dual_scan import choose_side, split_memory
+from policies.ordering.dual_scan import (
+    MICRO,
+    choose_side,
+    grown,
+    prefill_budget,
+    split_memory,
+    steps_to_credit,
+)
 from serving.engine import state as s
 from serving.engine.blocks import share
 from serving.engine.problem import Problem
 from serving.engine.schedule import blocks_for, book, prefix_id, reserve_of, schedule
 from serving.engine.state import Blocks, Limits, Run, Scan
 
-OUTSIDE = -3  # the answer must come from Python
+OUTSIDE = -(1 << 62)  # the answer must come from Python
 
 
 @numba.njit(cache=True)
-def _from_left(run: Run, sequence: np.ndarray, right: int) -> None:
+def settle(run: Run, answer: int) -> None:
+    """Make the answer the candidate; below NOT_NOW it says in how many steps to ask again."""
     c = run.c
-    while c[s.LEFT] <= right and run.status[sequence[c[s.LEFT]]] != NEW:
+    waits = answer < NOT_NOW
+    c[s.ASK_AGAIN_AT] = c[s.STEPS] + NOT_NOW - answer if waits else s.NEVER
+    c[s.CANDIDATE] = NOT_NOW if waits else answer
+
+
+@numba.njit(cache=True)
+def _first_new(run: Run, sequence: np.ndarray) -> int:
+    """Return the place of the first new request, or past the right end; LEFT passes the old."""
+    c = run.c
+    while c[s.LEFT] <= c[s.RIGHT] and run.status[sequence[c[s.LEFT]]] > NEW:
         c[s.LEFT] += 1
+    i = int(c[s.LEFT])
+    while i <= c[s.RIGHT] and run.status[sequence[i]] != NEW:
+        i += 1
+    return i
+
+
+@numba.njit(cache=True)
+def _last_new(run: Run, sequence: np.ndarray) -> int:
+    """Return the place of the last new request, or before the left end; RIGHT passes the old."""
+    c = run.c
+    while c[s.LEFT] <= c[s.RIGHT] and run.status[sequence[c[s.RIGHT]]] > NEW:
+        c[s.RIGHT] -= 1
+    i = int(c[s.RIGHT])
+    while i >= c[s.LEFT] and run.status[sequence[i]] != NEW:
+        i -= 1
+    return i
 
 
 @numba.njit(cache=True)
 def _two_ended(problem: Problem, run: Run, scan: Scan, limits: Limits) -> int:
     """Return the request of the side whose turn it is; see `policies.ordering.dual_scan`."""
     c = run.c
-    _from_left(run, scan.sequence, c[s.RIGHT])
-    while c[s.LEFT] <= c[s.RIGHT] and run.status[scan.sequence[c[s.RIGHT]]] != NEW:
-        c[s.RIGHT] -= 1
-    if c[s.LEFT] > c[s.RIGHT]:
+    i, j = _first_new(run, scan.sequence), _last_new(run, scan.sequence)
+    if i > j:
         return NOT_NOW
     capacity = float(limits.kv_blocks * problem.block_tokens)
-    left, right = int(scan.sequence[c[s.LEFT]]), int(scan.sequence[c[s.RIGHT]])
+    left, right = int(scan.sequence[i]), int(scan.sequence[j])
     shares = split_memory(capacity, scan.density[left], scan.density[right], scan.root_density)
-    side = choose_side(
-        shares[0],
-        shares[1],
-        c[s.USED_LEFT],
-        c[s.USED_RIGHT],
-        scan.footprint[left],
-        scan.footprint[right],
-        c[s.N_RUNNING] == 0,
-    )
+    paced = scan.output.size > 0
+    if paced:
+        elapsed = c[s.STEPS] - c[s.LAST_CONSULT] if c[s.LAST_CONSULT] >= 0 else 0
+        fresh = c[s.LAST_CONSULT] < 0
+        for side, r in ((0, left), (1, right)):
+            budget = prefill_budget(shares[side], problem.prompt[r], scan.output[r])
+            credit = grown(c[s.CREDIT_LEFT + side], c[s.BUDGET_LEFT + side], elapsed)
+            c[s.CREDIT_LEFT + side] = budget if fresh else min(credit, budget)
+            c[s.BUDGET_LEFT + side] = budget
+        c[s.LAST_CONSULT] = c[s.STEPS]
+    used = (c[s.USED_LEFT], c[s.USED_RIGHT])
+    waiting = (scan.footprint[left], scan.footprint[right])
+    credit = (not paced or c[s.CREDIT_LEFT] > 0, not paced or c[s.CREDIT_RIGHT] > 0)
+    side = choose_side(shares, used, waiting, credit, c[s.N_RUNNING] == 0)
     c[s.CANDIDATE_SIDE] = side
-    if side == NOT_NOW:
+    if side >= 0:
+        return left if side == 0 else right
+    if not paced:
         return NOT_NOW
-    return left if side == 0 else right
+    return NOT_NOW - steps_to_credit(
+        shares,
+        (used[0] + waiting[0], used[1] + waiting[1]),
+        (c[s.CREDIT_LEFT], c[s.CREDIT_RIGHT]),
+        (c[s.BUDGET_LEFT], c[s.BUDGET_RIGHT]),
+    )
 
 
 @numba.njit(cache=True)
@@ -61,14 +104,14 @@ def _ask(problem: Problem, run: Run, scan: Scan, limits: Limits) -> int:
         return int(head[c[s.HEAD]])
     if c[s.HEAD_LEFT] > 0:
         return NOT_NOW
-    if c[s.N_SETTLED] + c[s.N_RUNNING] + c[s.N_RESUMING] == run.status.size:
+    begun = c[s.N_SETTLED] + c[s.N_RUNNING] + c[s.N_RESUMING]
+    if begun + c[s.N_FUTURE] == run.status.size:
         return NOT_NOW
     if scan.kind == s.ADAPTIVE:
         return OUTSIDE
     if scan.kind == s.TWO_ENDED:
         return _two_ended(problem, run, scan, limits)
-    _from_left(run, scan.sequence, run.status.size - 1)
-    return int(scan.sequence[c[s.LEFT]])
+    return int(scan.sequence[_first_new(run, scan.sequence)])
 
 
 @numba.njit(cache=True)
@@ -97,6 +140,8 @@ def _take_in(problem: Problem, blocks: Blocks, run: Run, scan: Scan, r: int, hit
         c[s.FIRST_HITS] += cached
         if scan.kind == s.TWO_ENDED and not run.in_head[r]:
             run.side[r] = c[s.CANDIDATE_SIDE]
+            if scan.output.size > 0:
+                c[s.CREDIT_LEFT + c[s.CANDIDATE_SIDE]] -= MICRO * problem.prompt[r]
     run.status[r] = RUNNING
     run.running[c[s.N_RUNNING]] = r
     c[s.N_RUNNING] += 1
@@ -125,8 +170,10 @@ def _try_admit(
             return False
     hits, idle = hit_blocks(problem, blocks, run, r)
     cached = hits * problem.block_tokens
-    tokens = min(problem.prompt[r] + run.generated[r] - cached, c[s.BUDGET])
-    if blocks_for(problem, cached + tokens) - hits + idle > blocks.free[0]:
+    known = problem.prompt[r] + run.generated[r]
+    tokens = min(known - cached, c[s.BUDGET])
+    wanted = known if limits.reserve_prompt else cached + tokens
+    if blocks_for(problem, wanted) - hits + idle > blocks.free[0]:
         return False
     _take_in(problem, blocks, run, scan, r, hits)
     schedule(problem, blocks, run, r, tokens)
@@ -145,7 +192,7 @@ def admit(problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: Limits
                 answer = _ask(problem, run, scan, limits)
                 if answer == OUTSIDE:
                     return False
-                c[s.CANDIDATE] = answer
+                settle(run, answer)
             r = c[s.CANDIDATE]
         if r == NOT_NOW or not _try_admit(problem, blocks, run, scan, limits, r):
             break

@@ -20,6 +20,9 @@ class EngineConfig:
             requests of max(prompt + generated, prompt + kv_reserve x estimated output), the
             candidate included, fits the KV cache; 0.5 is the average footprint of BlendServe,
             1 the final one. 0 is vLLM's greedy admission.
+        reserve_prompt: admit only if the blocks of the whole prompt are free, not just those of
+            the first chunk (vLLM's `scheduler_reserve_full_isl`, from 0.19 on).
+        arrivals: requests come at the pool's `arrival_ns`; otherwise all are there at time 0.
     """
 
     costs: StepCosts
@@ -27,6 +30,8 @@ class EngineConfig:
     max_batched_tokens: int = 2048
     max_seqs: int = 256
     kv_reserve: float = 0.0
+    reserve_prompt: bool = False
+    arrivals: bool = False
 
     def __post_init__(self) -> None:
         for name in ("kv_blocks", "max_batched_tokens", "max_seqs"):

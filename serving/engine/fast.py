@@ -14,7 +14,8 @@ import numpy as np
 
 from policies.ordering.base import NEW, NOT_NOW, Adaptive, BatchView, OneEnded, Plan, TwoEnded
 from serving.engine import state as s
-from serving.engine.admit import admit, hit_blocks
+from serving.engine.admit import admit, hit_blocks, settle
+from serving.engine.arrivals import idle, let_arrive
 from serving.engine.blocks import sound
 from serving.engine.config import EngineConfig
 from serving.engine.jump import finish_step, jump
@@ -41,6 +42,9 @@ def _begin_step(problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: 
     c[s.DECODING] = 0
     c[s.EVENTS] = 0
     c[s.PREEMPTED_NOW] = 0
+    let_arrive(problem, run)
+    if c[s.CANDIDATE] == NOT_NOW and c[s.STEPS] >= c[s.ASK_AGAIN_AT]:
+        c[s.CANDIDATE] = s.ASK
     serve_running(problem, blocks, run, scan)
     c[s.IN_ADMISSION] = 1
 
@@ -58,7 +62,9 @@ def _advance(
             return NEED_CANDIDATE
         c[s.IN_ADMISSION] = 0
         if c[s.N_RUNNING] == 0:
-            return STALLED
+            if not idle(problem, run):
+                return STALLED
+            continue
         finish_step(problem, blocks, run, scan, costs)
         quiet = c[s.EVENTS] == 0 and c[s.DECODING] == c[s.N_RUNNING]
         if limits.skip and quiet and c[s.TOKENS] == c[s.N_RUNNING]:
@@ -72,17 +78,25 @@ def _advance(
 
 def _scan(plan: Plan, n: int) -> Scan:
     """Return the plan as arrays, those of a two-ended one indexed by request."""
+    never = np.zeros(n, np.int64)
     if isinstance(plan, TwoEnded):
         density, footprint = np.zeros(n), np.zeros(n, np.int64)
         density[plan.sequence] = plan.density
         footprint[plan.sequence] = plan.footprint_tokens
         sequence = np.ascontiguousarray(plan.sequence, np.int64)
-        return Scan(s.TWO_ENDED, sequence, density, footprint, float(plan.root_density))
+        output = np.zeros(0)
+        if plan.output_tokens is not None:
+            output = np.zeros(n)
+            output[plan.sequence] = plan.output_tokens
+        if plan.relocate_at is not None:
+            never[plan.sequence] = plan.relocate_at
+        root = float(plan.root_density)
+        return Scan(s.TWO_ENDED, sequence, density, footprint, root, output, never)
     empty = np.zeros(n, np.int64)
     if isinstance(plan, OneEnded):
         sequence = np.ascontiguousarray(plan.sequence, np.int64)
-        return Scan(s.ONE_ENDED, sequence, np.zeros(n), empty, 0.0)
-    return Scan(s.ADAPTIVE, empty, np.zeros(n), empty, 0.0)
+        return Scan(s.ONE_ENDED, sequence, np.zeros(n), empty, 0.0, np.zeros(0), never)
+    return Scan(s.ADAPTIVE, empty, np.zeros(n), empty, 0.0, np.zeros(0), never)
 
 
 def _view(problem: Problem, blocks: Blocks, run: Run) -> BatchView:
@@ -93,9 +107,11 @@ def _view(problem: Problem, blocks: Blocks, run: Run) -> BatchView:
 
     return BatchView(
         time_ns=int(run.c[s.MAKESPAN_NS]),
+        step=int(run.c[s.STEPS]),
         status=read_only(run.status),
         running=read_only(run.running[: run.c[s.N_RUNNING]]),
         context_tokens=read_only(run.computed),
+        generated_tokens=read_only(run.generated),
         free_blocks=int(blocks.free[0]),
         total_blocks=blocks.users.size,
         budget_tokens=int(run.c[s.BUDGET]),
@@ -105,8 +121,7 @@ def _view(problem: Problem, blocks: Blocks, run: Run) -> BatchView:
 
 def _answer(plan: Adaptive, problem: Problem, blocks: Blocks, run: Run) -> int:
     answer = int(plan.next(_view(problem, blocks, run)))
-    in_range = 0 <= answer < run.status.size
-    if answer != NOT_NOW and not (in_range and run.status[answer] == NEW):
+    if answer >= 0 and not (answer < run.status.size and run.status[answer] == NEW):
         raise OrderError(f"the order names request {answer}, which is not new")
     return answer
 
@@ -124,12 +139,16 @@ def run_fast(
     blocks = s.new_blocks(config.kv_blocks, problem.ids)
     scan = _scan(plan, problem.prompt.size)
     limits = Limits(
-        config.kv_blocks, config.max_batched_tokens, config.max_seqs, config.kv_reserve > 0, skip
+        config.kv_blocks,
+        config.max_batched_tokens,
+        config.max_seqs,
+        config.kv_reserve > 0,
+        config.reserve_prompt,
+        skip,
     )
     while (code := _advance(problem, blocks, run, scan, limits, config.costs)) == NEED_CANDIDATE:
-        run.c[s.CANDIDATE] = _answer(
-            cast(Adaptive, plan), problem, blocks, run
-        )  # no other kind asks
+        adaptive = cast(Adaptive, plan)  # no other kind asks
+        settle(run, _answer(adaptive, problem, blocks, run))
     if code == STALLED:
         raise OrderError("the order admits nothing although nothing runs")
     if code == UNSOUND:

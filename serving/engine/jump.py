@@ -1,10 +1,11 @@
 """Kernels that end a step, and that jump over steps in which nothing but decoding happens.
 
 A step without admission, completion, preemption or prefill is followed by steps of the same
-shape until a request completes or the free blocks run out: every running request gains one token
-per step, and a candidate that did not fit still does not, because free blocks only fall and each
-eviction from its cached prefix lengthens what it has to compute by as much. So k such steps cost
-one pass over the requests and an O(1) loop that adds up the same whole nanoseconds.
+shape until a request completes or arrives or the free blocks run out: every running request
+gains one token per step, and a candidate that did not fit still does not, because free blocks
+only fall and each eviction from its cached prefix lengthens what it has to compute by as much.
+So k such steps cost one pass over the requests and an O(1) loop that adds up the same whole
+nanoseconds.
 """
 
 from __future__ import annotations
@@ -14,8 +15,15 @@ import numpy as np
 
 from policies.ordering.base import FINISHED
 from serving.engine import state as s
+from serving.engine.arrivals import next_arrival_ns
 from serving.engine.problem import Problem
-from serving.engine.schedule import give_block, label_full, leave_batch, reserve_of
+from serving.engine.schedule import (
+    give_block,
+    label_full,
+    leave_batch,
+    relocate,
+    reserve_of,
+)
 from serving.engine.series import add_step
 from serving.engine.state import Blocks, Run, Scan
 from sim.gpu.step_cost import Batch, StepCosts, step_cost
@@ -58,7 +66,7 @@ def _complete(problem: Problem, blocks: Blocks, run: Run, scan: Scan) -> None:
 def finish_step(problem: Problem, blocks: Blocks, run: Run, scan: Scan, costs: StepCosts) -> None:
     """Advance the clock, emit tokens, let finished requests leave."""
     c = run.c
-    done, sampled = _emit(problem, run)
+    done, sampled = _emit(problem, run, scan)
     batch = Batch(
         c[s.TOKENS],
         c[s.PREFILL_TOKENS],
@@ -75,7 +83,7 @@ def finish_step(problem: Problem, blocks: Blocks, run: Run, scan: Scan, costs: S
 
 
 @numba.njit(cache=True)
-def _emit(problem: Problem, run: Run) -> tuple[bool, int]:
+def _emit(problem: Problem, run: Run, scan: Scan) -> tuple[bool, int]:
     """Give an output token to each request whose known tokens are computed.
 
     Returns:
@@ -94,6 +102,8 @@ def _emit(problem: Problem, run: Run) -> tuple[bool, int]:
         reserved += known + 1 > target[r]
         generated[r] += 1
         sampled += 1
+        if generated[r] == scan.relocate_at[r]:
+            relocate(problem, run, scan, r)
         done |= generated[r] == output[r]
     c[s.RESERVED] += reserved
     return done, sampled
@@ -133,7 +143,7 @@ def _classes(problem: Problem, run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 @numba.njit(cache=True)
 def jump(problem: Problem, blocks: Blocks, run: Run, scan: Scan, costs: StepCosts) -> None:
-    """Do all steps up to the next completion or exhaustion of blocks at once."""
+    """Do all steps up to the next completion, arrival or exhaustion of blocks at once."""
     c, size = run.c, problem.block_tokens
     b = c[s.N_RUNNING]
     kv, limit = b, np.int64(1) << 62
@@ -143,7 +153,9 @@ def jump(problem: Problem, blocks: Blocks, run: Run, scan: Scan, costs: StepCost
         limit = min(limit, problem.output[r] - run.generated[r])
     offsets, members = _classes(problem, run)
     free, k = blocks.free[0], 0
-    while k < limit:
+    stop = min(limit, c[s.ASK_AGAIN_AT] - c[s.STEPS])
+    next_arrival = next_arrival_ns(problem, run)
+    while k < stop and c[s.MAKESPAN_NS] < next_arrival:
         a = k % size
         free -= offsets[a + 1] - offsets[a]
         if free < 0:
@@ -155,13 +167,13 @@ def jump(problem: Problem, blocks: Blocks, run: Run, scan: Scan, costs: StepCost
         k += 1
     c[s.JUMPED_STEPS] += k
     if k > 0:
-        _book_tokens(problem, blocks, run, k)
+        _book_tokens(problem, blocks, run, scan, k)
     if k == limit:
         _complete(problem, blocks, run, scan)
 
 
 @numba.njit(cache=True)
-def _book_tokens(problem: Problem, blocks: Blocks, run: Run, k: int) -> None:
+def _book_tokens(problem: Problem, blocks: Blocks, run: Run, scan: Scan, k: int) -> None:
     c = run.c
     for i in range(c[s.N_RUNNING]):
         r = run.running[i]
@@ -169,5 +181,7 @@ def _book_tokens(problem: Problem, blocks: Blocks, run: Run, k: int) -> None:
         c[s.RESERVED] -= reserve_of(problem, run, r)
         run.computed[r] = before + k
         run.generated[r] += k
+        if run.generated[r] - k < scan.relocate_at[r] <= run.generated[r]:
+            relocate(problem, run, scan, r)
         c[s.RESERVED] += reserve_of(problem, run, r)
         label_full(problem, blocks, run, r, before)

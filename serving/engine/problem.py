@@ -27,6 +27,8 @@ class Problem(NamedTuple):
         run_first: int64[s], to be finished before anything else is admitted.
         fits: bool[n], False where a request can never fit the KV cache.
         block_tokens: tokens per block.
+        arrival_ns: int64[n], when each comes; all 0 where they are there from the start.
+        by_arrival: int64[n], requests in order of arrival, the pool's order among equals.
     """
 
     prompt: NDArray[np.int64]
@@ -39,16 +41,25 @@ class Problem(NamedTuple):
     run_first: NDArray[np.int64]
     fits: NDArray[np.bool_]
     block_tokens: int
+    arrival_ns: NDArray[np.int64]
+    by_arrival: NDArray[np.int64]
 
 
 def make_problem(workload: Workload, estimate: Estimate, config: EngineConfig) -> Problem:
-    """Lay out the arrays. The last output token is never stored, hence the -1."""
+    """Lay out the arrays. The last output token is never stored, hence the -1.
+
+    Raises:
+        ValueError: a sample is to be run first although requests come over time.
+    """
+    if config.arrivals and estimate.run_first.size:
+        raise ValueError("a sample cannot be run first when requests arrive over time")
     pool, size = workload.pool, workload.pool.block_tokens
     stored = pool.prompt_tokens + workload.output_tokens - 1
     blocks = -(-stored // size)
     own = np.r_[0, np.cumsum(np.maximum(blocks - pool.blocks_per_request, 0))]
     shared = int(pool.block_ids.max()) + 1 if pool.block_ids.size else 0
     reserved = np.floor(config.kv_reserve * estimate.output_tokens).astype(np.int64)
+    arrival = pool.arrival_ns if config.arrivals else np.zeros(len(pool), np.int64)
     return Problem(
         prompt=pool.prompt_tokens,
         output=workload.output_tokens,
@@ -60,6 +71,8 @@ def make_problem(workload: Workload, estimate: Estimate, config: EngineConfig) -
         run_first=estimate.run_first,
         fits=blocks <= config.kv_blocks,
         block_tokens=size,
+        arrival_ns=arrival,
+        by_arrival=np.argsort(arrival, kind="stable"),
     )
 
 

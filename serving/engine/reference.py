@@ -7,7 +7,8 @@ to the front of the waiting ones and computes everything again when it resumes (
 count as prompt then). A step that preempted admits nothing. Otherwise candidates are admitted
 while budget, seats and KV blocks last; admission never preempts and stops at the first candidate
 that does not fit. Hits are whole blocks and leave at least one token to compute; a block can be
-hit as soon as its tokens are scheduled. All requests are present at time zero.
+hit as soon as its tokens are scheduled. Requests arrive between steps; when nothing runs and
+nothing can be admitted, time jumps to the next arrival.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from policies.ordering.base import (
     FINISHED,
+    FUTURE,
     NEW,
     NOT_NOW,
     PREEMPTED,
@@ -31,8 +33,10 @@ from serving.engine.problem import Problem
 from serving.engine.reference_cache import BlockCache
 from serving.engine.reference_state import Request, Step
 from serving.engine.result import EngineResult, OrderError, Totals
-from serving.engine.series import add_step, finished_series, new_series
+from serving.engine.series import add_idle, add_step, finished_series, new_series
 from sim.gpu.step_cost import Batch, step_cost
+
+NEVER = 1 << 62
 
 
 class ReferenceEngine:
@@ -48,8 +52,10 @@ class ReferenceEngine:
             for i, (prompt, output, target) in enumerate(columns)
         ]
         n = len(self.requests)
-        self.status = np.where(problem.fits, NEW, REJECTED).astype(np.int8)
-        self.context = np.zeros(n, np.int64)
+        self.status = np.where(problem.fits, FUTURE, REJECTED).astype(np.int8)
+        self.context, self.generated = np.zeros((2, n), np.int64)
+        self.arrived = 0
+        self.ask_again_at = NEVER
         self.running: list[Request] = []
         self.resuming: deque[Request] = deque()
         self.candidate: int | None = None  # None: ask again; -1: the policy said "not now"
@@ -79,13 +85,39 @@ class ReferenceEngine:
         return bool((self.status >= FINISHED).all())
 
     def _step(self) -> None:
+        self._let_arrive()
+        if self.candidate == NOT_NOW and self.sums["steps"] >= self.ask_again_at:
+            self.candidate = None
         step = Step(self.config.max_batched_tokens)
         self._serve_running(step)
         if not step.preempted:
             self._admit(step)
-        if not self.running:
+        if self.running:
+            self._finish(step)
+        elif self.arrived < len(self.requests):
+            self._idle()
+        else:
             raise OrderError("the order admits nothing although nothing runs")
-        self._finish(step)
+
+    # -- arrivals -----------------------------------------------------------------------------
+
+    def _next_arrival_ns(self) -> int:
+        return int(self.problem.arrival_ns[self.problem.by_arrival[self.arrived]])
+
+    def _let_arrive(self) -> None:
+        now, n = self.sums["makespan_ns"], len(self.requests)
+        while self.arrived < n and self._next_arrival_ns() <= now:
+            request = self.problem.by_arrival[self.arrived]
+            self.arrived += 1
+            if self.status[request] == FUTURE:
+                self.status[request] = NEW
+                self.candidate = None
+
+    def _idle(self) -> None:
+        """Nothing runs: jump to the next arrival, which lies ahead."""
+        idle = self._next_arrival_ns() - self.sums["makespan_ns"]
+        add_idle(self.series, idle)
+        self.sums["makespan_ns"] += idle
 
     # -- running requests ---------------------------------------------------------------------
 
@@ -165,8 +197,14 @@ class ReferenceEngine:
 
     def _candidate(self, step: Step) -> Request | None:
         if self.candidate is None:
-            self.candidate = self._ask(step)
+            self.candidate = self._settled(self._ask(step))
         return None if self.candidate == NOT_NOW else self.requests[self.candidate]
+
+    def _settled(self, answer: int) -> int:
+        """Note when to ask again, if the answer was `later`."""
+        waits = answer < NOT_NOW
+        self.ask_again_at = self.sums["steps"] + NOT_NOW - answer if waits else NEVER
+        return NOT_NOW if waits else answer
 
     def _ask(self, step: Step) -> int:
         """The sample first, then a barrier until it is done, then the policy."""
@@ -177,18 +215,18 @@ class ReferenceEngine:
         if (self.status[first] < FINISHED).any() or not (self.status == NEW).any():
             return NOT_NOW
         answer = int(self.policy.next(self._view(step)))
-        if answer != NOT_NOW and not (
-            0 <= answer < len(self.requests) and self.status[answer] == NEW
-        ):
+        if answer >= 0 and not (answer < len(self.requests) and self.status[answer] == NEW):
             raise OrderError(f"the order names request {answer}, which is not new")
         return answer
 
     def _view(self, step: Step) -> BatchView:
         return BatchView(
             time_ns=self.sums["makespan_ns"],
+            step=self.sums["steps"],
             status=self.status,
             running=np.array([r.index for r in self.running], np.int64),
             context_tokens=self.context,
+            generated_tokens=self.generated,
             free_blocks=len(self.cache.free),
             total_blocks=self.cache.total,
             budget_tokens=step.budget,
@@ -212,6 +250,8 @@ class ReferenceEngine:
         cached = len(hits) * self.problem.block_tokens
         tokens = min(request.known - cached, step.budget)
         needed = self._blocks_for(cached + tokens) - len(hits)
+        if self.config.reserve_prompt:
+            needed = self._blocks_for(request.known) - len(hits)
         needed += sum(self.cache.users[block] == 0 for block in hits)
         if needed > len(self.cache.free) or not self._reserve_allows(request):
             return False
@@ -270,6 +310,7 @@ class ReferenceEngine:
     def _emit(self, request: Request) -> None:
         """Add an output token; finish at the last."""
         request.generated += 1
+        self.generated[request.index] += 1
         now = self.sums["makespan_ns"]
         if request.generated == 1:
             self.first_ns[request.index] = now

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from policies.ordering.base import (
     NEW,
     NOT_NOW,
@@ -33,15 +36,17 @@ class InSequence:
 
     def next(self, batch: BatchView) -> int:
         """Return the first request of the sequence that is new."""
-        while batch.status[self._sequence[self._next]] != NEW:
+        sequence, n = self._sequence, len(self._sequence)
+        while self._next < n and batch.status[sequence[self._next]] > NEW:
             self._next += 1
-        return int(self._sequence[self._next]) if self._next < len(self._sequence) else NOT_NOW
+        ahead = (int(r) for r in sequence[self._next :] if batch.status[r] == NEW)
+        return next(ahead, NOT_NOW)
 
 
-def as_adaptive(plan: Plan, capacity_tokens: int) -> Adaptive:
+def as_adaptive(plan: Plan, prompt_tokens: NDArray[np.int64], capacity_tokens: int) -> Adaptive:
     """Return the plan in the form that the reference engine asks."""
     if isinstance(plan, TwoEnded):
-        return DualScan(plan, capacity_tokens)
+        return DualScan(plan, prompt_tokens, capacity_tokens)
     return InSequence(plan) if isinstance(plan, OneEnded) else plan
 
 
@@ -73,5 +78,5 @@ def simulate(
     problem = make_problem(workload, estimate, config)
     if engine == "reference":
         capacity = config.kv_blocks * workload.pool.block_tokens
-        return ReferenceEngine(problem, config, as_adaptive(plan, capacity)).run()
+        return ReferenceEngine(problem, config, as_adaptive(plan, problem.prompt, capacity)).run()
     return run_fast(problem, config, plan, skip=engine == "fast")

@@ -91,6 +91,16 @@ def book(run: Run, scan: s.Scan, r: int, sign: int) -> None:
 
 
 @numba.njit(cache=True)
+def relocate(problem: Problem, run: Run, scan: s.Scan, r: int) -> None:
+    """Book an underestimated request of the left under the right, with what it holds now."""
+    if run.side[r] == 0:
+        book(run, scan, r, -1)
+        run.side[r] = 1
+        scan.footprint[r] = problem.prompt[r] + scan.relocate_at[r]
+        book(run, scan, r, 1)
+
+
+@numba.njit(cache=True)
 def _preempt_tail(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan) -> int:
     c = run.c
     r = int(run.running[c[s.N_RUNNING] - 1])

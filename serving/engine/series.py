@@ -36,6 +36,12 @@ def add_step(
 
 
 @numba.njit(cache=True)
+def add_idle(series: np.ndarray, idle_ns: int) -> None:
+    """Add time in which nothing runs to the bucket in use."""
+    series[series[BUCKETS, 0], STEP_NS] += idle_ns
+
+
+@numba.njit(cache=True)
 def _merge(series: np.ndarray) -> None:
     half = BUCKETS // 2
     for i in range(half):

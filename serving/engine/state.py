@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from policies.ordering.base import NEW, REJECTED
+from policies.ordering.base import FUTURE, REJECTED
 from serving.engine.config import EngineConfig
 from serving.engine.problem import Problem
 from serving.engine.series import new_series
@@ -47,10 +47,19 @@ from serving.engine.series import new_series
     NEXT_CHECK,
     JUMPED_STEPS,
     CANDIDATE_SIDE,
+    ARRIVED,
+    N_FUTURE,
+    ASK_AGAIN_AT,
+    LAST_CONSULT,
+    CREDIT_LEFT,
+    CREDIT_RIGHT,
+    BUDGET_LEFT,
+    BUDGET_RIGHT,
     N_COUNTERS,
-) = range(35)
+) = range(43)
 
 ASK = -2  # CANDIDATE: the plan must be asked; -1: it said "not now"
+NEVER = 1 << 62
 ONE_ENDED, TWO_ENDED, ADAPTIVE = 0, 1, 2
 MAX_TABLE_BYTES = 4_000_000_000
 
@@ -120,6 +129,8 @@ class Scan(NamedTuple):
     density: np.ndarray
     footprint: np.ndarray
     root_density: float
+    output: np.ndarray
+    relocate_at: np.ndarray
 
 
 class Limits(NamedTuple):
@@ -129,6 +140,7 @@ class Limits(NamedTuple):
     max_batched_tokens: int
     max_seqs: int
     reserving: bool
+    reserve_prompt: bool
     skip: bool
 
 
@@ -165,7 +177,7 @@ def new_run(problem: Problem, config: EngineConfig) -> Run:
     in_head = np.zeros(n, np.bool_)
     in_head[problem.run_first] = True
     return Run(
-        status=np.where(problem.fits, NEW, REJECTED).astype(np.int8),
+        status=np.where(problem.fits, FUTURE, REJECTED).astype(np.int8),
         first_ns=np.full(n, -1, np.int64),
         finish_ns=np.full(n, -1, np.int64),
         pending=np.zeros(n, np.int8),
@@ -187,6 +199,9 @@ def _counters(problem: Problem, in_head: np.ndarray) -> np.ndarray:
     c[CANDIDATE] = ASK
     c[CANDIDATE_SIDE] = -1
     c[RIGHT] = problem.prompt.size - 1
+    c[N_FUTURE] = int(problem.fits.sum())
+    c[ASK_AGAIN_AT] = NEVER
+    c[LAST_CONSULT] = -1
     c[N_SETTLED] = int((~problem.fits).sum())
     c[HEAD_LEFT] = int((in_head & problem.fits).sum())
     return c

@@ -41,10 +41,11 @@ def admitted(plan, n):
     """Return the order in which a plan admits n requests one after the other."""
     if isinstance(plan, OneEnded | TwoEnded):
         return list(map(int, plan.sequence))
-    status, order, context = np.full(n, NEW, np.int8), [], np.zeros(n, np.int64)
+    status, order, none = np.full(n, NEW, np.int8), [], np.zeros(n, np.int64)
     for _ in range(n):
         running = np.flatnonzero(status == RUNNING)
-        request = plan.next(BatchView(0, status, running, context, 9, 9, 99, lambda _: 0))
+        seen = (status, running, none, none, 9, 9, 99, lambda _: 0)
+        request = plan.next(BatchView(0, 0, *seen))
         assert request != NOT_NOW, "an idle engine must be given a request"
         status[request] = FINISHED
         order.append(int(request))

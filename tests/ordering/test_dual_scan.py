@@ -10,11 +10,15 @@ from policies.ordering.dual_scan import (
     RIGHT,
     choose_side,
     decode_requests,
+    grown,
+    prefill_budget,
     prefill_tokens_per_step,
     split_memory,
+    steps_to_credit,
 )
 
 DENSITIES = st.floats(0, 500)
+BOTH = (True, True)
 
 
 def test_fig_6():
@@ -60,8 +64,46 @@ def test_requests_and_prefill_budget():
 
 def test_sides_fill_in_proportion():
     """The emptier side goes first, a full one waits, an idle engine always gets a request."""
-    assert choose_side(20.0, 40.0, 5, 20, 1, 1, False) == LEFT
-    assert choose_side(20.0, 40.0, 15, 20, 1, 1, False) == RIGHT
-    assert choose_side(20.0, 40.0, 20, 20, 1, 1, False) == RIGHT
-    assert choose_side(20.0, 40.0, 20, 40, 1, 1, False) == -1
-    assert choose_side(0.0, 40.0, 0, 0, 99, 99, True) == RIGHT
+    assert choose_side((20.0, 40.0), (5, 20), (1, 1), BOTH, False) == LEFT
+    assert choose_side((20.0, 40.0), (15, 20), (1, 1), BOTH, False) == RIGHT
+    assert choose_side((20.0, 40.0), (20, 20), (1, 1), BOTH, False) == RIGHT
+    assert choose_side((20.0, 40.0), (20, 40), (1, 1), BOTH, False) == -1
+    assert choose_side((0.0, 40.0), (0, 0), (99, 99), BOTH, True) == RIGHT
+    assert choose_side((20.0, 40.0), (5, 20), (1, 1), (False, True), False) == RIGHT
+    assert choose_side((20.0, 40.0), (5, 20), (1, 1), (False, False), False) == -1
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(1, 10**12), st.integers(0, 10**6))
+@settings(deadline=None)
+def test_credit_grows_by_the_budget_and_not_beyond_it(credit, budget, steps):
+    """Granting k steps at once equals granting them one by one; one budget is the most."""
+    start = min(credit, budget)
+    after = grown(start, budget, steps)
+    assert after == min(budget, start + steps * budget)
+    assert grown(grown(start, budget, steps // 2), budget, steps - steps // 2) == after
+
+
+@given(st.integers(0, 10**12), st.integers(1, 10**9), st.integers(1, 10**9))
+@settings(deadline=None)
+def test_waiting_for_credit_ends_exactly_when_it_comes(debt, left, right):
+    """After the announced steps one side has credit, a step earlier none had."""
+    room = ((10.0, 10.0), (1, 1))
+    steps = steps_to_credit(*room, (-debt, -debt), (left, right))
+    have = [max(grown(-debt, budget, k) for budget in (left, right)) for k in (steps - 1, steps)]
+    assert have[1] > 0
+    assert have[0] <= 0 or steps == 1
+
+
+def test_no_credit_ever_without_room_or_budget():
+    """A side without room is not waited for: only an event can help it."""
+    assert steps_to_credit((1.0, 1.0), (2, 2), (0, 0), (5, 5)) == 0
+    assert steps_to_credit((9.0, 9.0), (2, 2), (0, 0), (0, 0)) == 0
+
+
+@given(st.floats(0, 1e6), st.integers(1, 10_000), st.floats(0, 1e5))
+@settings(deadline=None)
+def test_budget_is_algorithm_3s(share, prompt, output):
+    """C = N p / d with N = M / (p + d/2), in millionths, an output counting as one at least."""
+    d = max(1.0, output)
+    expected = min(1e9, share / (prompt + d / 2) * prompt / d)
+    assert prefill_budget(share, prompt, output) == pytest.approx(expected * 1e6, abs=1, rel=1e-9)

@@ -15,7 +15,7 @@ def random_workload(rng, requests, block_tokens, longest_prompt=20, longest_outp
     """Return a workload whose prompts are random words over few letters, so that many share."""
     prompts = [rng.integers(0, letters, rng.integers(1, longest_prompt)) for _ in range(requests)]
     output = rng.integers(1, longest_output, requests)
-    arrival = rng.integers(0, 100, requests)
+    arrival = rng.integers(0, 40_000, requests)
     pool = RequestPool.from_tokens(prompts, block_tokens, arrival)
     return Workload.of(pool, output, "random", rng.random(requests) < 0.2)
 

@@ -1,17 +1,27 @@
 """The fast engine equals the reference, nanosecond by nanosecond, and both keep the laws."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.ordering.base import FINISHED, NEW, NOT_NOW, ORDERS, REJECTED, OneEnded
+from policies.ordering.base import (
+    FINISHED,
+    NEW,
+    NOT_NOW,
+    ORDERS,
+    REJECTED,
+    OneEnded,
+    TwoEnded,
+    later,
+)
 from policies.ordering.dual_scan import DualScan
 from serving.engine.config import EngineConfig
 from serving.engine.result import OrderError
 from serving.engine.run import simulate
+from serving.engine.series import STEP_NS
 from serving.estimates import Estimate, estimate, oracle
 from serving.pool import RequestPool, Workload
 from serving.sharing import max_saved_tokens
@@ -38,9 +48,10 @@ class Moody:
     def next(self, batch):
         new = np.flatnonzero(batch.status == NEW)
         mood = batch.time_ns + int(batch.context_tokens.sum()) + 3 * batch.free_blocks
-        mood += batch.budget_tokens + len(batch.running)
+        mood += batch.budget_tokens + len(batch.running) + int(batch.generated_tokens.sum())
+        mood += batch.step + batch.cached_tokens(int(new[0]))
         if len(batch.running) and mood % 3 == 0:
-            return NOT_NOW
+            return later(mood % 5) if mood % 2 else NOT_NOW
         return int(new[mood % new.size])
 
 
@@ -52,6 +63,7 @@ class Case:
     estimate: Estimate
     config: EngineConfig
     order: str
+    paced: bool
 
 
 @st.composite
@@ -72,8 +84,16 @@ def cases(draw):
         max_batched_tokens=draw(st.integers(1, 30)),
         max_seqs=draw(st.integers(1, 12)),
         kv_reserve=draw(st.sampled_from([0.0, 0.5, 1.0])),
+        reserve_prompt=draw(st.booleans()),
+        arrivals=kind != "sample" and draw(st.booleans()),
     )
-    return Case(workload, guess, config, draw(st.sampled_from([*ORDERS.names(), "moody"])))
+    return Case(
+        workload,
+        guess,
+        config,
+        draw(st.sampled_from([*ORDERS.names(), "moody"])),
+        draw(st.booleans()),
+    )
 
 
 def plan_of(case):
@@ -82,7 +102,12 @@ def plan_of(case):
         return Moody()
     capacity = case.config.kv_blocks * case.workload.pool.block_tokens
     view = view_of(case.workload, case.estimate.output_tokens, capacity)
-    return ORDERS.get(case.order)().plan(view, np.random.default_rng(1))
+    plan = ORDERS.get(case.order)().plan(view, np.random.default_rng(1))
+    if isinstance(plan, TwoEnded) and case.paced:
+        output = case.estimate.output_tokens[plan.sequence]
+        limits = np.random.default_rng(2).integers(0, 12, len(output))
+        plan = replace(plan, output_tokens=output, relocate_at=limits)
+    return plan
 
 
 def assert_equal(a, b):
@@ -129,7 +154,11 @@ def test_two_ended_kernel_equals_its_adaptive_form(case):
     """The compiled dual scan and `DualScan` in Python admit the same requests."""
     case.order = "blendserve"
     plan = plan_of(case)
-    adaptive = DualScan(plan, case.config.kv_blocks * case.workload.pool.block_tokens)
+    adaptive = DualScan(
+        plan,
+        case.workload.pool.prompt_tokens,
+        case.config.kv_blocks * case.workload.pool.block_tokens,
+    )
     compiled = simulate(case.workload, case.estimate, plan, case.config)
     assert_equal(compiled, simulate(case.workload, case.estimate, adaptive, case.config))
 
@@ -157,7 +186,9 @@ def test_busy_times_bound_the_makespan(case):
     result = simulate(case.workload, case.estimate, plan_of(case), case.config)
     t = result.totals
     assert max(t.compute_ns, t.memory_ns) - 2 * t.steps <= t.makespan_ns
-    assert t.makespan_ns <= t.compute_ns + t.memory_ns + 2 * t.steps
+    assert t.makespan_ns == int(result.series[:, STEP_NS].sum())
+    waiting = int(case.workload.pool.arrival_ns.max()) if case.config.arrivals else 0
+    assert t.makespan_ns <= t.compute_ns + t.memory_ns + 2 * t.steps + waiting
 
 
 def ample(blocks=10_000, **changes):
@@ -240,6 +271,40 @@ def test_faulty_plans_end_in_a_clear_error(engine, plan, message):
     workload = Workload.of(RequestPool.from_tokens([[1], [2]], 1), [3, 3], "two")
     with pytest.raises(OrderError, match=message):
         simulate(workload, oracle(workload), plan, ample(), engine=engine)
+
+
+@pytest.mark.parametrize("engine", ["fast", "stepwise", "reference"])
+def test_nothing_starts_before_it_arrives(engine):
+    """Time jumps to the first arrival; a lone request runs from there; the next one waits."""
+    pool = RequestPool.from_tokens([[1] * 4, [2] * 4], 2, arrival_ns=[10**9, 3 * 10**9])
+    workload = Workload.of(pool, [2, 2], "apart")
+    config = ample(arrivals=True)
+    result = simulate(workload, oracle(workload), OneEnded(np.array([0, 1])), config, engine)
+    alone = result.finish_ns[0] - 10**9
+    assert 0 < alone < 10**9
+    assert result.finish_ns[1] - 3 * 10**9 == alone
+    assert result.totals.steps == 4
+
+
+def test_a_whole_prompt_must_fit_where_prompts_are_reserved():
+    """Two prompts of 8 blocks in 12: greedy admission begins the second one's first chunk."""
+    pool = RequestPool.from_tokens([list(range(16)), list(range(20, 36))], 2)
+    workload = Workload.of(pool, [1, 1], "two prompts")
+    config = ample(12, max_batched_tokens=20, reserve_prompt=True)
+    result = simulate(workload, oracle(workload), OneEnded(np.array([0, 1])), config)
+    assert result.totals.steps == 2
+    config = replace(config, reserve_prompt=False)
+    greedy = simulate(workload, oracle(workload), OneEnded(np.array([0, 1])), config)
+    assert greedy.totals.steps == 2
+    assert greedy.first_token_ns[0] > result.first_token_ns[0]
+
+
+def test_a_sample_and_arrivals_exclude_each_other():
+    """There is nothing to sample before requests have come."""
+    workload = random_workload(np.random.default_rng(0), 5, 2)
+    guess = Estimate(workload.output_tokens.astype(float), np.array([1]))
+    with pytest.raises(ValueError, match="sample cannot be run first"):
+        simulate(workload, guess, OneEnded(np.arange(5)), ample(arrivals=True))
 
 
 def test_empty_pool_takes_no_time():
