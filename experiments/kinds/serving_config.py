@@ -115,12 +115,11 @@ class ServingConfig(Config):
         default=2048, ge=1, le=1_000_000, description="Tokens per step."
     )
     max_seqs: int = Field(default=1024, ge=1, le=100_000, description="Running requests at most.")
-    kv_reserve: float = Field(
-        default=1.0,
-        ge=0,
-        le=1,
-        description="Share of the estimated output that admission reserves: 0 is vLLM's greedy"
-        " rule, 0.5 the average footprint, 1 the final one (NanoFlow's predicted peak).",
+    kv_reserve: Annotated[float, Field(ge=0, le=1)] | Literal["peak"] = Field(
+        default="peak",
+        description="What admission keeps for outputs: 'peak' lets in what keeps the predicted"
+        " peak of the batch within the cache (NanoFlow); a number is the share of the estimated"
+        " output reserved for each request: 0 is vLLM's greedy rule, 0.5 the average footprint.",
     )
     overlap: Overlaps = OverlapPartial(kind="partial", h=0.5)
     estimate: Estimator = Estimator()
@@ -169,9 +168,7 @@ class ServingConfig(Config):
     @model_validator(mode="after")
     def _can_sample(self) -> ServingConfig:
         if self.arrivals and self.estimate.kind == "sample":
-            raise ValueError(
-                "estimate: a sample cannot be run first when requests arrive over time"
-            )
+            raise ValueError("estimate: nothing can be sampled when requests arrive over time")
         return self
 
     @model_validator(mode="after")

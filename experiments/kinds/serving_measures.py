@@ -73,9 +73,10 @@ def prepare(config: ServingConfig, seed: int) -> Case:
         blocks,
         config.max_batched_tokens,
         config.max_seqs,
-        config.kv_reserve,
-        config.reserve_prompt,
-        config.arrivals,
+        kv_reserve=0.0 if config.kv_reserve == "peak" else config.kv_reserve,
+        predict_peak=config.kv_reserve == "peak",
+        reserve_prompt=config.reserve_prompt,
+        arrivals=config.arrivals,
     )
     resources = ResourceModel.of(gpu, model, profiled=profiled, gpus=config.gpus)
     return Case(config, seed, _workload(config, seed, block), resources, engine)

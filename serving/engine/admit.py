@@ -16,6 +16,7 @@ from policies.ordering.dual_scan import (
 )
 from serving.engine import state as s
 from serving.engine.blocks import share
+from serving.engine.peak import joins, peak_with
 from serving.engine.problem import Problem
 from serving.engine.schedule import blocks_for, book, prefix_id, reserve_of, schedule
 from serving.engine.state import Blocks, Limits, Run, Scan
@@ -145,6 +146,7 @@ def _take_in(problem: Problem, blocks: Blocks, run: Run, scan: Scan, r: int, hit
     run.status[r] = RUNNING
     run.running[c[s.N_RUNNING]] = r
     c[s.N_RUNNING] += 1
+    joins(run, r)
     run.seat[r] = run.free_seats[run.free_seats.size - c[s.N_RUNNING]]
     for j in range(hits):
         block = blocks.holder[prefix_id(problem, r, j)]
@@ -167,6 +169,12 @@ def _try_admit(
     if limits.reserving and c[s.N_RUNNING] > 0:
         capacity = limits.kv_blocks * problem.block_tokens
         if c[s.RESERVED] + reserve_of(problem, run, r) > capacity:
+            return False
+    if limits.predict_peak and c[s.N_RUNNING] > 0:
+        excess = peak_with(problem, run, r) - limits.kv_blocks * problem.block_tokens
+        if excess > 0:
+            # The predicted peak falls by at most one token a step while all decode.
+            c[s.RETRY_AT] = c[s.STEPS] + excess
             return False
     hits, idle = hit_blocks(problem, blocks, run, r)
     cached = hits * problem.block_tokens

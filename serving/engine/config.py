@@ -20,6 +20,7 @@ class EngineConfig:
             requests of max(prompt + generated, prompt + kv_reserve x estimated output), the
             candidate included, fits the KV cache; 0.5 is the average footprint of BlendServe,
             1 the final one. 0 is vLLM's greedy admission.
+        predict_peak: instead, the predicted peak of the batch must fit (`serving.engine.peak`).
         reserve_prompt: admit only if the blocks of the whole prompt are free, not just those of
             the first chunk (vLLM's `scheduler_reserve_full_isl`, from 0.19 on).
         arrivals: requests come at the pool's `arrival_ns`; otherwise all are there at time 0.
@@ -30,6 +31,7 @@ class EngineConfig:
     max_batched_tokens: int = 2048
     max_seqs: int = 256
     kv_reserve: float = 0.0
+    predict_peak: bool = False
     reserve_prompt: bool = False
     arrivals: bool = False
 
@@ -44,3 +46,5 @@ class EngineConfig:
             )
         if not 0.0 <= self.kv_reserve <= 1.0:
             raise ValueError(f"kv_reserve must lie in [0, 1], got {self.kv_reserve}")
+        if self.predict_peak and self.kv_reserve != 0.0:
+            raise ValueError("kv_reserve and predict_peak are two rules; give one")

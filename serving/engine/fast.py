@@ -42,6 +42,7 @@ def _begin_step(problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: 
     c[s.DECODING] = 0
     c[s.EVENTS] = 0
     c[s.PREEMPTED_NOW] = 0
+    c[s.RETRY_AT] = s.NEVER
     let_arrive(problem, run)
     if c[s.CANDIDATE] == NOT_NOW and c[s.STEPS] >= c[s.ASK_AGAIN_AT]:
         c[s.CANDIDATE] = s.ASK
@@ -143,6 +144,7 @@ def run_fast(
         config.max_batched_tokens,
         config.max_seqs,
         config.kv_reserve > 0,
+        config.predict_peak,
         config.reserve_prompt,
         skip,
     )

@@ -5,7 +5,7 @@ shape until a request completes or arrives or the free blocks run out: every run
 gains one token per step, and a candidate that did not fit still does not, because free blocks
 only fall and each eviction from its cached prefix lengthens what it has to compute by as much.
 So k such steps cost one pass over the requests and an O(1) loop that adds up the same whole
-nanoseconds.
+nanoseconds. Answers that hold for some steps only, and predicted peaks, say when to stop.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def jump(problem: Problem, blocks: Blocks, run: Run, scan: Scan, costs: StepCost
         limit = min(limit, problem.output[r] - run.generated[r])
     offsets, members = _classes(problem, run)
     free, k = blocks.free[0], 0
-    stop = min(limit, c[s.ASK_AGAIN_AT] - c[s.STEPS])
+    stop = min(limit, min(c[s.ASK_AGAIN_AT], c[s.RETRY_AT]) - c[s.STEPS])
     next_arrival = next_arrival_ns(problem, run)
     while k < stop and c[s.MAKESPAN_NS] < next_arrival:
         a = k % size

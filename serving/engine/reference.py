@@ -29,6 +29,7 @@ from policies.ordering.base import (
     BatchView,
 )
 from serving.engine.config import EngineConfig
+from serving.engine.peak import predicted_peak
 from serving.engine.problem import Problem
 from serving.engine.reference_cache import BlockCache
 from serving.engine.reference_state import Request, Step
@@ -261,7 +262,13 @@ class ReferenceEngine:
         return True
 
     def _reserve_allows(self, request: Request) -> bool:
-        if self.config.kv_reserve == 0 or not self.running:
+        if not self.running:
+            return True
+        if self.config.predict_peak:
+            batch = [*self.running, request]
+            held = np.array([r.known for r in batch])
+            return predicted_peak(held, [r.target for r in batch] - held) <= self.capacity_tokens
+        if self.config.kv_reserve == 0:
             return True
         reserved = sum(r.reserve for r in self.running) + request.reserve
         return reserved <= self.capacity_tokens

@@ -7,6 +7,7 @@ import numba
 from policies.ordering.base import PREEMPTED
 from serving.engine import state as s
 from serving.engine.blocks import label, release, take
+from serving.engine.peak import leaves
 from serving.engine.problem import Problem
 from serving.engine.state import Blocks, Run
 
@@ -75,6 +76,7 @@ def leave_batch(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan, r: int
     run.held[r] = 0
     run.free_seats[run.free_seats.size - c[s.N_RUNNING]] = run.seat[r]
     c[s.N_RUNNING] -= 1
+    leaves(run, r)
     c[s.RESERVED] -= reserve_of(problem, run, r)
     book(run, scan, r, -1)
     c[s.CANDIDATE] = s.ASK

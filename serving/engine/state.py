@@ -50,13 +50,14 @@ from serving.engine.series import new_series
     ARRIVED,
     N_FUTURE,
     ASK_AGAIN_AT,
+    RETRY_AT,
     LAST_CONSULT,
     CREDIT_LEFT,
     CREDIT_RIGHT,
     BUDGET_LEFT,
     BUDGET_RIGHT,
     N_COUNTERS,
-) = range(43)
+) = range(44)
 
 ASK = -2  # CANDIDATE: the plan must be asked; -1: it said "not now"
 NEVER = 1 << 62
@@ -95,7 +96,8 @@ class Run(NamedTuple):
             `side`: int8[n], 0 left, 1 right, -1 neither; `in_head`: bool[n].
         seat: int32[n], row of `table`; `held`: int32[n], blocks held.
         table: int32[seats, blocks], block tables; `free_seats`: int32[seats], a stack.
-        running: int64[seats], in order of admission; `resuming`: int64[n], a stack.
+        running: int64[seats], in order of admission; `by_end`: the same by remaining length, for
+            predicted peaks; `resuming`: int64[n], a stack.
         c: int64[N_COUNTERS].
         series: see `serving.engine.series`.
     """
@@ -116,6 +118,7 @@ class Run(NamedTuple):
     table: np.ndarray
     free_seats: np.ndarray
     running: np.ndarray
+    by_end: np.ndarray
     resuming: np.ndarray
     c: np.ndarray
     series: np.ndarray
@@ -140,6 +143,7 @@ class Limits(NamedTuple):
     max_batched_tokens: int
     max_seqs: int
     reserving: bool
+    predict_peak: bool
     reserve_prompt: bool
     skip: bool
 
@@ -188,6 +192,7 @@ def new_run(problem: Problem, config: EngineConfig) -> Run:
         table=np.empty((seats, width), np.int32),
         free_seats=np.arange(seats, dtype=np.int32)[::-1].copy(),
         running=np.zeros(seats, np.int64),
+        by_end=np.zeros(seats, np.int64),
         c=_counters(problem, in_head),
         series=new_series(),
         **columns,
@@ -200,7 +205,7 @@ def _counters(problem: Problem, in_head: np.ndarray) -> np.ndarray:
     c[CANDIDATE_SIDE] = -1
     c[RIGHT] = problem.prompt.size - 1
     c[N_FUTURE] = int(problem.fits.sum())
-    c[ASK_AGAIN_AT] = NEVER
+    c[ASK_AGAIN_AT] = c[RETRY_AT] = NEVER
     c[LAST_CONSULT] = -1
     c[N_SETTLED] = int((~problem.fits).sum())
     c[HEAD_LEFT] = int((in_head & problem.fits).sum())
