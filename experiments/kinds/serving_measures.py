@@ -76,6 +76,7 @@ def prepare(config: ServingConfig, seed: int) -> Case:
         kv_reserve=0.0 if config.kv_reserve == "peak" else config.kv_reserve,
         predict_peak=config.kv_reserve == "peak",
         reserve_prompt=config.reserve_prompt,
+        rules=config.rules,
         arrivals=config.arrivals,
     )
     resources = ResourceModel.of(gpu, model, profiled=profiled, gpus=config.gpus)

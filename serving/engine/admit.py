@@ -21,7 +21,7 @@ from serving.engine.problem import Problem
 from serving.engine.schedule import blocks_for, book, prefix_id, reserve_of, schedule
 from serving.engine.state import Blocks, Limits, Run, Scan
 
-OUTSIDE = -(1 << 62)  # the answer must come from Python
+NEED_ANSWER = -(1 << 62)  # the answer must come from Python
 
 
 @numba.njit(cache=True)
@@ -109,10 +109,22 @@ def _ask(problem: Problem, run: Run, scan: Scan, limits: Limits) -> int:
     if begun + c[s.N_FUTURE] == run.status.size:
         return NOT_NOW
     if scan.kind == s.ADAPTIVE:
-        return OUTSIDE
+        return NEED_ANSWER
     if scan.kind == s.TWO_ENDED:
         return _two_ended(problem, run, scan, limits)
     return int(scan.sequence[_first_new(run, scan.sequence)])
+
+
+@numba.njit(cache=True)
+def next_candidate(problem: Problem, run: Run, scan: Scan, limits: Limits) -> int:
+    """Return the candidate, asking for one if there is none; NEED_ANSWER if Python must."""
+    c = run.c
+    if c[s.CANDIDATE] == s.ASK:
+        answer = _ask(problem, run, scan, limits)
+        if answer == NEED_ANSWER:
+            return NEED_ANSWER
+        settle(run, answer)
+    return c[s.CANDIDATE]
 
 
 @numba.njit(cache=True)
@@ -130,7 +142,8 @@ def hit_blocks(problem: Problem, blocks: Blocks, run: Run, r: int) -> tuple[int,
 
 
 @numba.njit(cache=True)
-def _take_in(problem: Problem, blocks: Blocks, run: Run, scan: Scan, r: int, hits: int) -> None:
+def take_in(problem: Problem, blocks: Blocks, run: Run, scan: Scan, r: int, hits: int) -> None:
+    """Make r the last running request, with the blocks that it hits; tokens follow."""
     c = run.c
     cached = hits * problem.block_tokens
     if run.status[r] == PREEMPTED:
@@ -183,7 +196,7 @@ def _try_admit(
     wanted = known if limits.reserve_prompt else cached + tokens
     if blocks_for(problem, wanted) - hits + idle > blocks.free[0]:
         return False
-    _take_in(problem, blocks, run, scan, r, hits)
+    take_in(problem, blocks, run, scan, r, hits)
     schedule(problem, blocks, run, r, tokens)
     return True
 
@@ -196,12 +209,9 @@ def admit(problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: Limits
         if c[s.N_RESUMING] > 0:
             r = int(run.resuming[c[s.N_RESUMING] - 1])
         else:
-            if c[s.CANDIDATE] == s.ASK:
-                answer = _ask(problem, run, scan, limits)
-                if answer == OUTSIDE:
-                    return False
-                settle(run, answer)
-            r = c[s.CANDIDATE]
+            r = next_candidate(problem, run, scan, limits)
+        if r == NEED_ANSWER:
+            return False
         if r == NOT_NOW or not _try_admit(problem, blocks, run, scan, limits, r):
             break
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sim.gpu.step_cost import StepCosts
 
@@ -23,6 +24,8 @@ class EngineConfig:
         predict_peak: instead, the predicted peak of the batch must fit (`serving.engine.peak`).
         reserve_prompt: admit only if the blocks of the whole prompt are free, not just those of
             the first chunk (vLLM's `scheduler_reserve_full_isl`, from 0.19 on).
+        rules: vLLM V1's scheduling (`serving.engine.reference`), or SGLang's, which has its own
+            admission and takes no `kv_reserve`, `predict_peak` or `reserve_prompt`.
         arrivals: requests come at the pool's `arrival_ns`; otherwise all are there at time 0.
     """
 
@@ -34,6 +37,7 @@ class EngineConfig:
     predict_peak: bool = False
     reserve_prompt: bool = False
     arrivals: bool = False
+    rules: Literal["vllm", "sglang"] = "vllm"
 
     def __post_init__(self) -> None:
         for name in ("kv_blocks", "max_batched_tokens", "max_seqs"):
@@ -48,3 +52,6 @@ class EngineConfig:
             raise ValueError(f"kv_reserve must lie in [0, 1], got {self.kv_reserve}")
         if self.predict_peak and self.kv_reserve != 0.0:
             raise ValueError("kv_reserve and predict_peak are two rules; give one")
+        own = self.predict_peak or self.kv_reserve > 0.0 or self.reserve_prompt
+        if self.rules == "sglang" and own:
+            raise ValueError("SGLang's rules have an admission of their own")

@@ -23,6 +23,7 @@ from serving.engine.problem import Problem
 from serving.engine.result import ConservationError, EngineResult, OrderError, Totals
 from serving.engine.schedule import serve_running
 from serving.engine.series import finished_series
+from serving.engine.sglang import decode_all, go_on_with_chunk, prefill_new
 from serving.engine.state import Blocks, Limits, Run, Scan
 from sim.gpu.step_cost import StepCosts
 
@@ -46,8 +47,33 @@ def _begin_step(problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: 
     let_arrive(problem, run)
     if c[s.CANDIDATE] == NOT_NOW and c[s.STEPS] >= c[s.ASK_AGAIN_AT]:
         c[s.CANDIDATE] = s.ASK
-    serve_running(problem, blocks, run, scan)
+    if limits.sglang:
+        go_on_with_chunk(problem, blocks, run)
+    else:
+        serve_running(problem, blocks, run, scan)
     c[s.IN_ADMISSION] = 1
+
+
+@numba.njit(cache=True)
+def _fill(problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: Limits) -> bool:
+    """Give the step the rest of its work; False if Python must name a candidate first."""
+    c = run.c
+    if not limits.sglang:
+        return c[s.PREEMPTED_NOW] != 0 or admit(problem, blocks, run, scan, limits)
+    if not prefill_new(problem, blocks, run, scan, limits):
+        return False
+    if c[s.TOKENS] == 0:
+        decode_all(problem, blocks, run, scan)
+    return True
+
+
+@numba.njit(cache=True)
+def _may_jump(run: Run, limits: Limits) -> bool:
+    """Whether the steps ahead are alike; under SGLang's rules only when nothing waits."""
+    c = run.c
+    quiet = c[s.EVENTS] == 0 and c[s.DECODING] == c[s.N_RUNNING] == c[s.TOKENS]
+    all_run = c[s.N_SETTLED] + c[s.N_RUNNING] == run.status.size
+    return limits.skip and quiet and (all_run or not limits.sglang)
 
 
 @numba.njit(cache=True)
@@ -59,7 +85,7 @@ def _advance(
     while c[s.N_SETTLED] < run.status.size:
         if c[s.IN_ADMISSION] == 0:
             _begin_step(problem, blocks, run, scan, limits)
-        if c[s.PREEMPTED_NOW] == 0 and not admit(problem, blocks, run, scan, limits):
+        if not _fill(problem, blocks, run, scan, limits):
             return NEED_CANDIDATE
         c[s.IN_ADMISSION] = 0
         if c[s.N_RUNNING] == 0:
@@ -67,8 +93,7 @@ def _advance(
                 return STALLED
             continue
         finish_step(problem, blocks, run, scan, costs)
-        quiet = c[s.EVENTS] == 0 and c[s.DECODING] == c[s.N_RUNNING]
-        if limits.skip and quiet and c[s.TOKENS] == c[s.N_RUNNING]:
+        if _may_jump(run, limits):
             jump(problem, blocks, run, scan, costs)
         if c[s.STEPS] >= c[s.NEXT_CHECK]:
             c[s.NEXT_CHECK] = c[s.STEPS] + CHECK_EVERY_STEPS
@@ -146,6 +171,7 @@ def run_fast(
         config.kv_reserve > 0,
         config.predict_peak,
         config.reserve_prompt,
+        config.rules == "sglang",
         skip,
     )
     while (code := _advance(problem, blocks, run, scan, limits, config.costs)) == NEED_CANDIDATE:

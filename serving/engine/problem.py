@@ -19,7 +19,7 @@ class Problem(NamedTuple):
         prompt: int64[n], prompt tokens.
         output: int64[n], true output tokens.
         target: int64[n], KV tokens that `kv_reserve` wants kept for each request, or what it is
-            expected to end with under `predict_peak`; 0 if both are off.
+            expected to end with under `predict_peak` and SGLang's rules; 0 otherwise.
         block_ids: int32[total], prefix ids of full prompt blocks.
         block_offsets: int64[n + 1] into `block_ids`.
         own_base: int64[n], id of each request's first block that is not a full prompt block;
@@ -59,7 +59,7 @@ def make_problem(workload: Workload, estimate: Estimate, config: EngineConfig) -
     blocks = -(-stored // size)
     own = np.r_[0, np.cumsum(np.maximum(blocks - pool.blocks_per_request, 0))]
     shared = int(pool.block_ids.max()) + 1 if pool.block_ids.size else 0
-    share = 1.0 if config.predict_peak else config.kv_reserve
+    share = 1.0 if config.predict_peak or config.rules == "sglang" else config.kv_reserve
     reserved = np.floor(share * estimate.output_tokens).astype(np.int64)
     arrival = pool.arrival_ns if config.arrivals else np.zeros(len(pool), np.int64)
     return Problem(

@@ -90,15 +90,19 @@ class ReferenceEngine:
         if self.candidate == NOT_NOW and self.sums["steps"] >= self.ask_again_at:
             self.candidate = None
         step = Step(self.config.max_batched_tokens)
-        self._serve_running(step)
-        if not step.preempted:
-            self._admit(step)
+        self._fill(step)
         if self.running:
             self._finish(step)
         elif self.arrived < len(self.requests):
             self._idle()
         else:
             raise OrderError("the order admits nothing although nothing runs")
+
+    def _fill(self, step: Step) -> None:
+        """Give the step its work: vLLM's rules."""
+        self._serve_running(step)
+        if not step.preempted:
+            self._admit(step)
 
     # -- arrivals -----------------------------------------------------------------------------
 
@@ -140,13 +144,15 @@ class ReferenceEngine:
         needed = self._blocks_for(request.computed + tokens) - len(request.blocks)
         while needed > len(self.cache.free):
             victim = self.running.pop()
-            self._preempt(victim)
+            self._drop(victim)
+            self.resuming.appendleft(victim)
             step.preempted = True
             if victim is request:
                 return False
         return True
 
-    def _preempt(self, victim: Request) -> None:
+    def _drop(self, victim: Request) -> None:
+        """Free all that a victim holds; it will compute everything again."""
         self._release(victim)
         self.sums["dropped_tokens"] += victim.computed
         self.sums["preemptions"] += 1
@@ -154,7 +160,6 @@ class ReferenceEngine:
         victim.computed = 0
         self.context[victim.index] = 0
         self.status[victim.index] = PREEMPTED
-        self.resuming.appendleft(victim)
         self.candidate = None
 
     def _release(self, request: Request) -> None:
@@ -286,6 +291,7 @@ class ReferenceEngine:
             self.hits[request.index] = cached
             self.sums["first_hit_tokens"] += cached
         self.status[request.index] = RUNNING
+        request.fresh = True
         self.running.append(request)
         self.candidate = None
 
@@ -309,7 +315,7 @@ class ReferenceEngine:
         for name, amount in amounts.items():
             self.sums[name] += amount
         for request in self.running:
-            request.scheduled = False
+            request.scheduled = request.fresh = False
         for request in sampled:
             self._emit(request)
         self.running = [r for r in self.running if self.status[r.index] == RUNNING]

@@ -18,6 +18,7 @@ class Request:
     prefill_until: int = 0
     blocks: list[int] = field(default_factory=list)
     scheduled: bool = False
+    fresh: bool = False
 
     @property
     def known(self) -> int:

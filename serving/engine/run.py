@@ -21,6 +21,7 @@ from serving.engine.config import EngineConfig
 from serving.engine.fast import run_fast
 from serving.engine.problem import is_permutation, make_problem
 from serving.engine.reference import ReferenceEngine
+from serving.engine.reference_sglang import SglangReference
 from serving.engine.result import EngineResult, OrderError
 from serving.estimates import Estimate
 from serving.pool import Workload
@@ -78,5 +79,6 @@ def simulate(
     problem = make_problem(workload, estimate, config)
     if engine == "reference":
         capacity = config.kv_blocks * workload.pool.block_tokens
-        return ReferenceEngine(problem, config, as_adaptive(plan, problem.prompt, capacity)).run()
+        readable = SglangReference if config.rules == "sglang" else ReferenceEngine
+        return readable(problem, config, as_adaptive(plan, problem.prompt, capacity)).run()
     return run_fast(problem, config, plan, skip=engine == "fast")

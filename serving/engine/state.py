@@ -10,6 +10,7 @@ from policies.ordering.base import FUTURE, REJECTED
 from serving.engine.config import EngineConfig
 from serving.engine.problem import Problem
 from serving.engine.series import new_series
+from serving.engine.sglang_rules import START_RATIO
 
 # Places in `Run.c`, the counters. The first ten are `Totals`, in its order.
 (
@@ -51,13 +52,16 @@ from serving.engine.series import new_series
     N_FUTURE,
     ASK_AGAIN_AT,
     RETRY_AT,
+    RATIO,
+    PROMISED,
+    N_BEFORE,
     LAST_CONSULT,
     CREDIT_LEFT,
     CREDIT_RIGHT,
     BUDGET_LEFT,
     BUDGET_RIGHT,
     N_COUNTERS,
-) = range(44)
+) = range(47)
 
 ASK = -2  # CANDIDATE: the plan must be asked; -1: it said "not now"
 NEVER = 1 << 62
@@ -145,6 +149,7 @@ class Limits(NamedTuple):
     reserving: bool
     predict_peak: bool
     reserve_prompt: bool
+    sglang: bool
     skip: bool
 
 
@@ -207,6 +212,7 @@ def _counters(problem: Problem, in_head: np.ndarray) -> np.ndarray:
     c[N_FUTURE] = int(problem.fits.sum())
     c[ASK_AGAIN_AT] = c[RETRY_AT] = NEVER
     c[LAST_CONSULT] = -1
+    c[RATIO] = START_RATIO
     c[N_SETTLED] = int((~problem.fits).sum())
     c[HEAD_LEFT] = int((in_head & problem.fits).sum())
     return c

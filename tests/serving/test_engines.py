@@ -78,7 +78,8 @@ def cases(draw):
     # A slow memory makes both parts of a step matter at these tiny batches.
     costs = step_costs(gpu_named("a100-80"), model_named("llama-3-8b"), overlap, max_tokens=30)
     costs = costs._replace(dense_ns=1000.3 + 31.7 * np.arange(31), kv_token_ns=777.7)
-    reserve = draw(st.sampled_from([0.0, 0.5, 1.0, -1.0]))
+    sglang = draw(st.integers(0, 3)) == 0
+    reserve = 0.0 if sglang else draw(st.sampled_from([0.0, 0.5, 1.0, -1.0]))
     config = EngineConfig(
         costs,
         kv_blocks=draw(st.sampled_from([6, 8, 10, 12, 14, 18, 24, 60])),
@@ -86,7 +87,8 @@ def cases(draw):
         max_seqs=draw(st.integers(1, 12)),
         kv_reserve=max(0.0, reserve),
         predict_peak=reserve < 0,
-        reserve_prompt=draw(st.booleans()),
+        reserve_prompt=not sglang and draw(st.booleans()),
+        rules="sglang" if sglang else "vllm",
         arrivals=kind != "sample" and draw(st.booleans()),
     )
     return Case(
