@@ -25,6 +25,7 @@ LEAVES = (
     "sim.compile_cache",
     "sim.gpu.hardware",
     "sim.gpu.models",
+    "sim.gpu.overlap",
     "sim.streams",
     "tuning.operators",
 )

@@ -31,7 +31,8 @@ from serving.traces.catalog import TRACES, load_trace, missing_message
 from serving.tree import build_tree
 from sim.gpu.hardware import gpu_named
 from sim.gpu.models import model_named
-from sim.gpu.overlap import combine, overlap_named
+from sim.gpu.combine import combine
+from sim.gpu.overlap import WHAT_IF, overlap_named
 from sim.gpu.step_cost import StepCosts, step_costs
 from sim.streams import stream
 
@@ -67,6 +68,8 @@ def prepare(config: ServingConfig, seed: int) -> Case:
     overlap = overlap_named(**config.overlap.model_dump())
     size = {"max_tokens": config.max_batched_tokens, "gpus": config.gpus}
     size["quantum"] = config.token_quantum
+    # Without arrivals a schedule does not depend on time: other overlap models cost one sum each.
+    size["alternatives"] = () if config.arrivals else tuple(WHAT_IF.values())
     costs = step_costs(gpu, model, overlap, profiled=profiled, **size)
     engine = EngineConfig(
         costs,
@@ -162,7 +165,21 @@ def metrics(case: Case, estimate: Estimate, result: EngineResult) -> dict[str, A
         "estimate_error_tokens": float(error.mean()) if error.size else 0.0,
         "kv_blocks": case.engine.kv_blocks,
         "block_tokens": pool.block_tokens,
+        **_what_if(result, compute, memory),
     }
+
+
+def _what_if(result: EngineResult, compute_s: float, memory_s: float) -> dict[str, float | None]:
+    """Return makespan and practical optimum under each model of `WHAT_IF`; None with arrivals."""
+    found: dict[str, float | None] = {}
+    for i, (name, model) in enumerate(WHAT_IF.items()):
+        known = result.what_if_ns.size > 0
+        numbers = np.array(model.numbers, np.float64)
+        makespan = result.what_if_ns[i] / NS_PER_S if known else None
+        found[f"makespan_if_{name}_s"] = makespan
+        optimum = combine(model.code, numbers, compute_s, memory_s)
+        found[f"share_if_{name}"] = _share(optimum, makespan) if makespan is not None else None
+    return found
 
 
 def _share(part: float, whole: float) -> float:

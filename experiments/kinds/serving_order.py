@@ -50,6 +50,12 @@ class ServingOrder:
         "lower is better",
         "kv_blocks": "KV blocks of the cache",
         "block_tokens": "tokens per KV block",
+        "makespan_if_sum_s": "s; makespan of the same steps without overlap; lower is better",
+        "makespan_if_max_s": "s; the same with perfect overlap; lower is better",
+        "makespan_if_interference_s": "s; the same with NanoFlow's interference; lower is better",
+        "share_if_sum": "1; practical optimum / makespan, both without overlap; higher is better",
+        "share_if_max": "1; the same with perfect overlap; higher is better",
+        "share_if_interference": "1; the same with NanoFlow's interference; higher is better",
     }
 
     @staticmethod

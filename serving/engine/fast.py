@@ -184,6 +184,6 @@ def run_fast(
     totals = Totals(*map(int, run.c[: s.N_RUNNING]))
     series = finished_series(run.series)
     columns = (run.status, run.first_ns, run.finish_ns, run.hits, run.preempted)
-    result = EngineResult(*columns, totals, series)
+    result = EngineResult(*columns, totals, run.what_if_ns, series)
     result.check_conservation(problem)
     return result

@@ -26,7 +26,7 @@ from serving.engine.schedule import (
 )
 from serving.engine.series import add_step
 from serving.engine.state import Blocks, Run, Scan
-from sim.gpu.step_cost import Batch, StepCosts, step_cost
+from sim.gpu.step_cost import Batch, StepCosts, add_what_if, step_cost
 
 
 @numba.njit(cache=True)
@@ -39,6 +39,7 @@ def _count_step(blocks: Blocks, run: Run, costs: StepCosts, batch: Batch, free: 
     c[s.MEMORY_NS] += memory
     c[s.SCHEDULED] += batch.tokens
     c[s.RUNNING_STEPS] += c[s.N_RUNNING]
+    add_what_if(costs, batch, run.what_if_ns)
     used = blocks.users.size - free
     add_step(run.series, ns, compute, memory, c[s.N_RUNNING], used)
 

@@ -35,7 +35,7 @@ from serving.engine.reference_cache import BlockCache
 from serving.engine.reference_state import Request, Step
 from serving.engine.result import EngineResult, OrderError, Totals
 from serving.engine.series import add_idle, add_step, finished_series, new_series
-from sim.gpu.step_cost import Batch, step_cost
+from sim.gpu.step_cost import Batch, add_what_if, step_cost
 
 NEVER = 1 << 62
 
@@ -63,6 +63,7 @@ class ReferenceEngine:
         self.first_ns, self.finish_ns = np.full((2, n), -1, np.int64)
         self.hits, self.preempted = np.zeros((2, n), np.int64)
         self.sums = dict.fromkeys(Totals.__dataclass_fields__, 0)
+        self.what_if_ns = np.zeros(config.costs.what_if.codes.size, np.int64)
         self.series = new_series()
 
     def run(self) -> EngineResult:
@@ -77,6 +78,7 @@ class ReferenceEngine:
             self.hits,
             self.preempted,
             Totals(**self.sums),
+            self.what_if_ns,
             finished_series(self.series),
         )
         result.check_conservation(self.problem)
@@ -302,6 +304,7 @@ class ReferenceEngine:
         work = (step.tokens, step.prefill_tokens, step.prefills, step.pairs)
         batch = Batch(*work, step.decodes, step.kv_tokens, len(sampled))
         compute, memory, ns = step_cost(self.config.costs, batch)
+        add_what_if(self.config.costs, batch, self.what_if_ns)
         used = self.cache.total - len(self.cache.free)
         add_step(self.series, ns, compute, memory, len(self.running), used)
         amounts = {

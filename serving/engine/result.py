@@ -59,6 +59,7 @@ class EngineResult:
         hit_tokens: prompt tokens found in the cache at first admission.
         preempted: how often each was preempted.
         totals: sums over the run.
+        what_if_ns: int64[k], makespan of the same steps under each model of `StepCosts.what_if`.
         series: int64[buckets, 6]: steps, step ns, compute ns, memory ns, running requests and
             used KV blocks, each summed over the bucket's steps.
     """
@@ -69,6 +70,7 @@ class EngineResult:
     hit_tokens: NDArray[np.int64]
     preempted: NDArray[np.int64]
     totals: Totals
+    what_if_ns: NDArray[np.int64]
     series: NDArray[np.int64]
 
     def check_conservation(self, problem: Problem) -> None:

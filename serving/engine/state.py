@@ -103,6 +103,7 @@ class Run(NamedTuple):
         running: int64[seats], in order of admission; `by_end`: the same by remaining length, for
             predicted peaks; `resuming`: int64[n], a stack.
         c: int64[N_COUNTERS].
+        what_if_ns: int64[k], makespan under each model of `StepCosts.what_if`.
         series: see `serving.engine.series`.
     """
 
@@ -125,6 +126,7 @@ class Run(NamedTuple):
     by_end: np.ndarray
     resuming: np.ndarray
     c: np.ndarray
+    what_if_ns: np.ndarray
     series: np.ndarray
 
 
@@ -199,6 +201,7 @@ def new_run(problem: Problem, config: EngineConfig) -> Run:
         running=np.zeros(seats, np.int64),
         by_end=np.zeros(seats, np.int64),
         c=_counters(problem, in_head),
+        what_if_ns=np.zeros(config.costs.what_if.codes.size, np.int64),
         series=new_series(),
         **columns,
     )

@@ -7,7 +7,7 @@ the memory-bound one runs while the GEMM is left with the rest; the best point i
 `surface`: a polynomial in the share of compute, fitted to measured times.
 
 BlendServe (section 3.3) only names `sum` and `max`; the published NanoFlow interference points
-support h of about 0.5 for the kernels alone.
+support h of about 0.5 for the kernels alone. The arithmetic is `sim.gpu.combine`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -26,56 +25,6 @@ SUM, MAX, PARTIAL, INTERFERENCE, SURFACE = range(5)
 # NanoFlow (OSDI '25), Table 3 and its text: share R of the GPU given to the memory-bound kernel
 # -> its speed P relative to running alone; the GEMM is left with 1 - R.
 NANOFLOW_POINTS = ((0.1, 0.2), (0.2, 0.3), (0.4, 0.8), (0.8, 0.85), (0.9, 0.95))
-
-
-@numba.njit(cache=True)
-def combine(kind: int, numbers: np.ndarray, compute: float, memory: float) -> float:
-    """Return the time of a step from its two parts, all in the same unit.
-
-    Args:
-        kind: SUM, MAX, PARTIAL, INTERFERENCE or SURFACE.
-        numbers: float64[...]; PARTIAL reads h in [0, 1], INTERFERENCE pairs R, P, SURFACE the
-            coefficients of 1, x, x^2, ...
-        compute: time of the compute-bound operators, >= 0.
-        memory: time of the memory-bound operators, >= 0.
-
-    Returns:
-        A time between the longer part and the sum of both.
-    """
-    longer, shorter = max(compute, memory), min(compute, memory)
-    if kind == MAX:
-        return longer
-    if kind == PARTIAL:
-        return longer + (1.0 - numbers[0]) * shorter
-    if kind == INTERFERENCE:
-        return _interfering(numbers, compute, memory)
-    if kind == SURFACE:
-        return _on_surface(numbers, compute, memory)
-    return longer + shorter
-
-
-@numba.njit(cache=True)
-def _interfering(points: np.ndarray, compute: float, memory: float) -> float:
-    """Return the time at the best point: both at once until one is done, the rest alone."""
-    best = compute + memory
-    for i in range(0, points.size, 2):
-        share, speed = points[i], points[i + 1]
-        compute_last = compute + memory * share / speed
-        memory_last = memory + compute * (1.0 - speed) / (1.0 - share)
-        best = min(best, max(compute_last, memory_last))
-    return best
-
-
-@numba.njit(cache=True)
-def _on_surface(coefficients: np.ndarray, compute: float, memory: float) -> float:
-    """Return (compute + memory) x polynomial of compute / (compute + memory), within bounds."""
-    total = compute + memory
-    if total == 0.0:
-        return 0.0
-    x, value = compute / total, 0.0
-    for i in range(coefficients.size - 1, -1, -1):
-        value = value * x + coefficients[i]
-    return min(total, max(max(compute, memory), total * value))
 
 
 class Overlap(Protocol):
@@ -179,6 +128,9 @@ class Surface:
         found, *_ = np.linalg.lstsq(powers, t / (c + m), rcond=None)
         return cls(tuple(map(float, found)))
 
+
+# Models under which every run is timed besides its own: h of `partial` interpolates the first two.
+WHAT_IF: dict[str, Overlap] = {"sum": Sum(), "max": Max(), "interference": Interference()}
 
 OVERLAPS: dict[str, type] = {
     "sum": Sum,

@@ -14,6 +14,7 @@ times too short by 1.5x to 3x; compare ratios, not tokens per second.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numba
@@ -24,7 +25,8 @@ from sim.gpu.attention_grid import AttentionGrid, grid_ns, no_grid
 from sim.gpu.dense import NS_PER_S, analytic_dense_ns
 from sim.gpu.hardware import Gpu
 from sim.gpu.models import LlmShape
-from sim.gpu.overlap import Overlap, combine
+from sim.gpu.combine import combine
+from sim.gpu.overlap import Overlap
 
 
 class Batch(NamedTuple):
@@ -49,6 +51,24 @@ class Batch(NamedTuple):
     sampled: int
 
 
+class WhatIf(NamedTuple):
+    """k overlap models: int64[k] codes, and the first sizes[i] of float64[k, m] numbers[i]."""
+
+    codes: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    numbers: NDArray[np.float64]
+
+
+def what_if(models: Sequence[Overlap]) -> WhatIf:
+    """Return the models as arrays."""
+    sizes = [len(model.numbers) for model in models]
+    numbers = np.zeros((len(models), max(sizes, default=0)))
+    for row, model in zip(numbers, models, strict=True):
+        row[: len(model.numbers)] = model.numbers
+    codes = [model.code for model in models]
+    return WhatIf(np.array(codes, np.int64), np.array(sizes, np.int64), numbers)
+
+
 class StepCosts(NamedTuple):
     """All that a step's time depends on besides the batch; times in ns.
 
@@ -63,6 +83,7 @@ class StepCosts(NamedTuple):
         fixed_ns: what every step takes besides.
         overlap_code: of the overlap model.
         overlap_numbers: float64[...], its numbers.
+        what_if: further overlap models under which the same steps are timed as well.
     """
 
     dense_ns: NDArray[np.float64]
@@ -74,6 +95,7 @@ class StepCosts(NamedTuple):
     fixed_ns: float
     overlap_code: int
     overlap_numbers: NDArray[np.float64]
+    what_if: WhatIf
 
 
 def step_costs(
@@ -85,8 +107,11 @@ def step_costs(
     profiled: bool = False,
     gpus: int = 1,
     quantum: int = 1,
+    alternatives: Sequence[Overlap] = (),
 ) -> StepCosts:
     """Return the costs of `model` on `gpus` ideal copies of `gpu`, for steps up to `max_tokens`.
+
+    `alternatives` are further overlap models to time every step under.
 
     Raises:
         ValueError: `gpus` < 1, or profiled rates are asked for and unknown.
@@ -105,23 +130,48 @@ def step_costs(
         fixed_ns=0.0,
         overlap_code=overlap.code,
         overlap_numbers=np.array(overlap.numbers, np.float64),
+        what_if=what_if(alternatives),
     )
+
+
+@numba.njit(cache=True)
+def parts_ns(costs: StepCosts, batch: Batch) -> tuple[float, float]:
+    """Return (compute ns, memory ns) of one batch step, unrounded."""
+    last = costs.sampled_ns.size - 1
+    compute = costs.dense_ns[batch.tokens] + costs.sampled_ns[min(batch.sampled, last)]
+    if costs.attention.ns.size > 0:
+        prefill, memory = grid_ns(costs.attention, batch)
+        return compute + prefill, memory
+    return compute + costs.pair_ns * batch.pairs, costs.kv_token_ns * batch.kv_tokens
+
+
+@numba.njit(cache=True)
+def step_ns(
+    costs: StepCosts, code: int, numbers: np.ndarray, compute: float, memory: float, tokens: int
+) -> int:
+    """Return the time of a step with these parts under an overlap model, at least 1."""
+    step = combine(code, numbers, compute, memory)
+    if costs.network_token_ns > 0.0:
+        step = combine(code, numbers, step, costs.network_token_ns * tokens)
+    return max(1, int(step + costs.fixed_ns + 0.5))
 
 
 @numba.njit(cache=True)
 def step_cost(costs: StepCosts, batch: Batch) -> tuple[int, int, int]:
     """Return (compute ns, memory ns, step ns) of one batch step, each a whole number."""
-    last = costs.sampled_ns.size - 1
-    compute = costs.dense_ns[batch.tokens] + costs.sampled_ns[min(batch.sampled, last)]
-    if costs.attention.ns.size > 0:
-        prefill, memory = grid_ns(costs.attention, batch)
-        compute += prefill
-    else:
-        compute += costs.pair_ns * batch.pairs
-        memory = costs.kv_token_ns * batch.kv_tokens
+    compute, memory = parts_ns(costs, batch)
     code, numbers = costs.overlap_code, costs.overlap_numbers
-    step = combine(code, numbers, compute, memory)
-    if costs.network_token_ns > 0.0:
-        step = combine(code, numbers, step, costs.network_token_ns * batch.tokens)
-    step_ns = max(1, int(step + costs.fixed_ns + 0.5))
-    return int(compute + 0.5), int(memory + 0.5), step_ns
+    step = step_ns(costs, code, numbers, compute, memory, batch.tokens)
+    return int(compute + 0.5), int(memory + 0.5), step
+
+
+@numba.njit(cache=True)
+def add_what_if(costs: StepCosts, batch: Batch, sums_ns: np.ndarray) -> None:
+    """Add the step's time under each model of `what_if` to int64[k] `sums_ns`."""
+    models = costs.what_if
+    if models.codes.size == 0:
+        return
+    compute, memory = parts_ns(costs, batch)
+    for i in range(models.codes.size):
+        numbers = models.numbers[i, : models.sizes[i]]
+        sums_ns[i] += step_ns(costs, models.codes[i], numbers, compute, memory, batch.tokens)

@@ -28,7 +28,7 @@ from serving.sharing import max_saved_tokens
 from serving.tree import build_tree, dfs_order
 from sim.gpu.hardware import gpu_named
 from sim.gpu.models import model_named
-from sim.gpu.overlap import overlap_named
+from sim.gpu.overlap import WHAT_IF, overlap_named
 from sim.gpu.step_cost import step_costs
 from tests.serving.pools import random_workload, view_of
 
@@ -76,7 +76,8 @@ def cases(draw):
     guess = estimate(workload, build_tree(workload.pool), kind, 0.3, rng)
     overlap = overlap_named(**draw(st.sampled_from(OVERLAPS)))
     # A slow memory makes both parts of a step matter at these tiny batches.
-    costs = step_costs(gpu_named("a100-80"), model_named("llama-3-8b"), overlap, max_tokens=30)
+    shape = (gpu_named("a100-80"), model_named("llama-3-8b"), overlap)
+    costs = step_costs(*shape, max_tokens=30, alternatives=[*WHAT_IF.values()])
     costs = costs._replace(dense_ns=1000.3 + 31.7 * np.arange(31), kv_token_ns=777.7)
     sglang = draw(st.integers(0, 3)) == 0
     reserve = 0.0 if sglang else draw(st.sampled_from([0.0, 0.5, 1.0, -1.0]))
@@ -116,7 +117,8 @@ def plan_of(case):
 
 def assert_equal(a, b):
     """Every number of two results is the same."""
-    for name in ("status", "first_token_ns", "finish_ns", "hit_tokens", "preempted", "series"):
+    columns = ("status", "first_token_ns", "finish_ns", "hit_tokens", "preempted")
+    for name in (*columns, "series", "what_if_ns"):
         assert np.array_equal(getattr(a, name), getattr(b, name)), name
     assert a.totals == b.totals
 
@@ -199,6 +201,24 @@ def ample(blocks=10_000, **changes):
     """Return a configuration without shortage."""
     costs = step_costs(gpu_named("a100-80"), model_named("llama-3-8b"), overlap_named("max"))
     return EngineConfig(costs, blocks, **changes)
+
+
+def test_what_if_times_are_those_of_runs_under_that_model():
+    """One run tells the makespan under every overlap model; partial lies on the line between."""
+    rng, h = np.random.default_rng(3), 0.37
+    workload, shape = random_workload(rng, 40, 2), (gpu_named("a100-80"), model_named("llama-3-8b"))
+
+    def run(overlap, alternatives=()):
+        costs = step_costs(*shape, overlap, max_tokens=30, alternatives=alternatives)
+        costs = costs._replace(dense_ns=1000.3 + 31.7 * np.arange(31), kv_token_ns=777.7)
+        config = EngineConfig(costs, 24, max_batched_tokens=12, max_seqs=8)
+        return simulate(workload, oracle(workload), OneEnded(np.arange(40)), config)
+
+    partial = run(overlap_named("partial", h=h), [*WHAT_IF.values()])
+    alone = [run(model).totals.makespan_ns for model in WHAT_IF.values()]
+    assert partial.what_if_ns.tolist() == alone
+    between = (1 - h) * alone[0] + h * alone[1]
+    assert partial.totals.makespan_ns == pytest.approx(between, abs=partial.totals.steps)
 
 
 @pytest.mark.parametrize("seed", range(8))

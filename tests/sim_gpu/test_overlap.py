@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.registry import UnknownNameError
-from sim.gpu.overlap import MAX, PARTIAL, SUM, combine, overlap_named
+from sim.gpu.combine import combine
+from sim.gpu.overlap import MAX, PARTIAL, SUM, overlap_named
 
 TIMES = st.floats(0, 1e9)
 NONE, ALL = np.array([0.0]), np.array([1.0])
