@@ -29,9 +29,9 @@ from serving.sharing import max_saved_tokens, pool_density
 from serving.standins import STANDINS
 from serving.traces.catalog import TRACES, load_trace, missing_message
 from serving.tree import build_tree
+from sim.gpu.combine import combine
 from sim.gpu.hardware import gpu_named
 from sim.gpu.models import model_named
-from sim.gpu.combine import combine
 from sim.gpu.overlap import WHAT_IF, overlap_named
 from sim.gpu.step_cost import StepCosts, step_costs
 from sim.streams import stream

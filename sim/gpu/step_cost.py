@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.gpu.attention_grid import AttentionGrid, grid_ns, no_grid
+from sim.gpu.combine import combine
 from sim.gpu.dense import NS_PER_S, analytic_dense_ns
 from sim.gpu.hardware import Gpu
 from sim.gpu.models import LlmShape
-from sim.gpu.combine import combine
 from sim.gpu.overlap import Overlap
 
 
