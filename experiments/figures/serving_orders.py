@@ -74,8 +74,6 @@ def gains_panel(
     axes: Axes, summary: pd.DataFrame, group: str, policies: dict[str, Look]
 ) -> dict[Any, float]:
     """Draw throughput against the baseline, which is the line that the bars start from."""
-    from matplotlib.ticker import FuncFormatter
-
     others = {name: own for name, own in policies.items() if name != BASELINE}
     places = bars(
         axes, summary.loc[summary["policy"] != BASELINE], group, "policy", others, base=1.0
@@ -83,14 +81,21 @@ def gains_panel(
     axes.axhline(
         1.0, color=policies[BASELINE].colour if BASELINE in policies else INK, linewidth=1.6
     )
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _signed(100 * (y - 1))))
-    axes.set_ylabel(f"throughput against {BASELINE}")
+    gains_axis(axes)
     axes.use_sticky_edges = False
     axes.margins(y=0.12)
     axes.update_datalim([(0, 1 - _LEAST_RANGE), (0, 1 + _LEAST_RANGE)], updatex=False)
     if not len(summary):
         axes.text(0.5, 0.5, f"{BASELINE} has not run", ha="center", transform=axes.transAxes)
     return places
+
+
+def gains_axis(axes: Axes) -> None:
+    """Make the y axis one of ratios to the baseline, written as gains in per cent."""
+    from matplotlib.ticker import FuncFormatter
+
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _signed(100 * (y - 1))))
+    axes.set_ylabel(f"throughput against {BASELINE}")
 
 
 def _signed(percent: float) -> str:
