@@ -59,7 +59,7 @@ def _summary(results: Results) -> pd.DataFrame:
     import pandas as pd
 
     labels = {spec.id: mix_label(spec.point, spec.config) for spec in results.plan.runs}
-    table = results.table.assign(mix=results.table["run_id"].map(labels))
+    table = results.table.assign(mix=results.table.loc[:, "run_id"].map(labels))
     keys = ["mix", "seed"]
     columns = [f"makespan_if_{name}_s" for name in ("sum", "max", "interference")]
     base = table.loc[table["policy"] == BASELINE, [*keys, *columns]]

@@ -67,7 +67,7 @@ def _panels(results: Results) -> dict[str, pd.DataFrame]:
     configs = {spec.id: spec.config for spec in results.plan.runs}
     labels = {s.id: mix_label(s.point, s.config).split("\n")[0] for s in results.plan.runs}
     table = runs_table(results)
-    ids = table["run_id"]
+    ids = table.loc[:, "run_id"]
     names = [f"{configs[i]['model']}\n{configs[i]['gpus']} GPU" for i in ids]
     table = table.assign(mix=ids.map(labels), model_name=names)
     ratios = relative_throughput(results, table, ["mix", "model_name"])

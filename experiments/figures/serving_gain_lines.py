@@ -64,6 +64,6 @@ def _logarithmic(axes: Axes, ticks: list[float]) -> None:
 def _summary(results: Results, axis: str) -> pd.DataFrame:
     labels = {spec.id: mix_label(spec.point, spec.config) for spec in results.plan.runs}
     table = runs_table(results)
-    table = table.assign(mix=table["run_id"].map(labels))
+    table = table.assign(mix=table.loc[:, "run_id"].map(labels))
     ratios = relative_throughput(results, table, ["mix", axis])
     return summarise(ratios, ["mix", "policy", axis], "ratio")
