@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.mixes import lognormal
+from serving.sources import lognormal
 from serving.pool import RequestPool, Workload
 
 HOUR_NS = 3_600_000_000_000

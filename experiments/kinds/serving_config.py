@@ -7,14 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from experiments.kinds.base import Config
-from experiments.kinds.serving_workloads import (
-    MIX_BLOCK_TOKENS,
-    MixWorkload,
-    Workloads,
-    known,
-)
+from experiments.kinds.serving_workloads import MixWorkload, Workloads, known
 from policies.ordering.base import ORDERS
-from serving.traces.catalog import TRACES
 from sim.gpu.hardware import gpu_named
 from sim.gpu.models import model_named
 from sim.gpu.overlap import NANOFLOW_POINTS, overlap_named
@@ -195,7 +189,4 @@ class ServingConfig(Config):
         """Return the block size; a trace's own, 8 for mixes (their system prompts are short)."""
         if self.block_tokens is not None:
             return self.block_tokens
-        workload = self.workload
-        if isinstance(workload, MixWorkload):
-            return MIX_BLOCK_TOKENS
-        return TRACES[workload.name].block_tokens
+        return self.workload.usual_block_tokens()

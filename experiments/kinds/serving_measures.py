@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.kinds.serving_config import ServingConfig
-from experiments.kinds.serving_workloads import MixWorkload, TraceWorkload
+from experiments.kinds.serving_pools import make_workload, notes_on
 from policies.ordering.base import FINISHED, REJECTED, Plan, RequestOrder
 from serving.density import ResourceModel
 from serving.engine.config import EngineConfig
@@ -23,11 +23,8 @@ from serving.engine.series import (
 )
 from serving.estimates import Estimate
 from serving.estimates import estimate as make_estimate
-from serving.mixes import blend
 from serving.pool import PoolView, Workload
 from serving.sharing import max_saved_tokens, pool_density
-from serving.standins import STANDINS
-from serving.traces.catalog import TRACES, load_trace, missing_message
 from serving.tree import build_tree
 from sim.gpu.combine import combine
 from sim.gpu.hardware import gpu_named
@@ -52,7 +49,7 @@ class Case:
     @property
     def identity(self) -> dict[str, Any]:
         """What the workload's chance depends on: neither policy nor GPU."""
-        return {"workload": self.config.workload.model_dump()}
+        return {"workload": self.config.workload.identity()}
 
 
 def prepare(config: ServingConfig, seed: int) -> Case:
@@ -83,24 +80,7 @@ def prepare(config: ServingConfig, seed: int) -> Case:
         arrivals=config.arrivals,
     )
     resources = ResourceModel.of(gpu, model, profiled=profiled, gpus=config.gpus)
-    return Case(config, seed, _workload(config, seed, block), resources, engine)
-
-
-def _workload(config: ServingConfig, seed: int, block_tokens: int) -> Workload:
-    wanted = config.workload
-    rng = stream(seed, {"workload": wanted.model_dump()}, "requests")
-    if isinstance(wanted, MixWorkload):
-        shape = (wanted.density, wanted.sharing, wanted.requests)
-        return blend(*shape, block_tokens, rng, wanted.min_videos)
-    size = wanted.requests or TRACES[wanted.name].requests
-    if not isinstance(wanted, TraceWorkload):
-        return STANDINS[wanted.name](size, block_tokens, rng)
-    trace = load_trace(wanted.name, wanted.sha256)
-    whole = trace.workload(block_tokens, f"{TRACES[wanted.name].published}: {wanted.name}")
-    if wanted.requests is None or wanted.requests >= len(whole.pool):
-        return whole
-    start = int(rng.integers(0, len(whole.pool) - wanted.requests + 1))
-    return whole.subset(np.arange(start, start + wanted.requests))
+    return Case(config, seed, make_workload(config.workload, seed, block), resources, engine)
 
 
 def plan(case: Case, order: RequestOrder) -> tuple[Estimate, Plan]:
@@ -204,6 +184,4 @@ def use_over_time(case: Case, result: EngineResult) -> dict[str, list[float]]:
 
 def notes(case: Case) -> list[str]:
     """Return what a reader must know of the workload."""
-    wanted = case.config.workload
-    absent = wanted.kind == "standin"
-    return [case.workload.origin, *([missing_message(wanted.name)] if absent else [])]
+    return notes_on(case.config.workload, case.workload)

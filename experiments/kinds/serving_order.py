@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from experiments.kinds.base import Outcome, register
 from experiments.kinds.serving_config import ServingConfig
+from experiments.kinds.serving_settle import settled
 from policies.ordering.base import ORDERS
 from policies.registry import Registry
-from serving.traces.catalog import TRACES, digest, locate, missing_message
 
 
 @register("serving-order")
@@ -60,26 +60,12 @@ class ServingOrder:
 
     @staticmethod
     def resolve(config: dict[str, Any]) -> dict[str, Any]:
-        """Replace a trace by its digest, or by its stand-in where it is absent.
+        """Replace a trace by its digest, or by its generator where it is absent.
 
         Raises:
             ValueError: the trace is absent and has no stand-in.
         """
-        workload = config["workload"]
-        if workload["kind"] != "trace":
-            return config
-        path = locate(workload["name"])
-        if path is not None:
-            settled = {**workload, "sha256": workload.get("sha256") or digest(path)}
-        elif TRACES[workload["name"]].has_standin:
-            settled = {
-                "kind": "standin",
-                "name": workload["name"],
-                "requests": workload.get("requests"),
-            }
-        else:
-            raise ValueError(missing_message(workload["name"]))
-        return {**config, "workload": settled}
+        return {**config, "workload": settled(config["workload"])}
 
     @staticmethod
     def run(config: dict[str, Any]) -> Outcome:
@@ -91,10 +77,10 @@ class ServingOrder:
         fields = {k: v for k, v in config.items() if k not in ("policy", "seed")}
         name = str(config["policy"])
         order = ORDERS.get(name)
-        settled = with_engine_of(ServingConfig.model_validate(fields), order)
-        case = measures.prepare(settled, int(config["seed"]))
+        full = with_engine_of(ServingConfig.model_validate(fields), order)
+        case = measures.prepare(full, int(config["seed"]))
         started = time.perf_counter()
-        chosen = constructed(order, settled.parameters.get(name, {}))
+        chosen = constructed(order, full.parameters.get(name, {}))
         estimate, plan = measures.plan(case, chosen)
         planned = time.perf_counter()
         result = simulate(case.workload, estimate, plan, case.engine)

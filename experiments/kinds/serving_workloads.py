@@ -1,4 +1,7 @@
-"""Pools of requests that a manifest of the serving panel can ask for."""
+"""Pools of requests that a manifest of the serving panel can ask for.
+
+`serving_pools` makes them.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,20 @@ from pydantic import Field, field_validator
 from experiments.kinds.base import Config
 from policies.registry import UnknownNameError
 from serving.traces.catalog import TRACES, entry_named
+from serving.traces.clients import clients_named
 
 MIX_BLOCK_TOKENS = 8
+USUAL_BLOCK_TOKENS = 16
 MAX_REQUESTS = 5_000_000
+SHA256 = "^[0-9a-f]{64}$"
+
+SourceName = Literal["burstgpt", "azure", "sharegpt", "wildchat"]
+REAL_SOURCES: dict[str, SourceName] = {
+    "azure-code-2023": "azure",
+    "sharegpt-300": "sharegpt",
+    "burstgpt-1": "burstgpt",
+}
+"""Traces whose lengths a mix can take, and the source drawn instead where one is absent."""
 
 
 def known(lookup: Any, name: str) -> str:
@@ -40,7 +54,7 @@ class TraceWorkload(Config):
     )
     sha256: str | None = Field(
         default=None,
-        pattern="^[0-9a-f]{64}$",
+        pattern=SHA256,
         description="Digest of the file; filled in when resolved.",
     )
 
@@ -48,6 +62,14 @@ class TraceWorkload(Config):
     @classmethod
     def _in_catalogue(cls, name: str) -> str:
         return known(entry_named, name)
+
+    def usual_block_tokens(self) -> int:
+        """Return the block size where the manifest names none: the trace's own."""
+        return TRACES[self.name].block_tokens
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the workload's chance depends on."""
+        return self.model_dump()
 
 
 class StandinWorkload(Config):
@@ -69,9 +91,17 @@ class StandinWorkload(Config):
             raise ValueError(f"no stand-in is known for trace {name!r}")
         return name
 
+    def usual_block_tokens(self) -> int:
+        """Return the block size where the manifest names none: the trace's own."""
+        return TRACES[self.name].block_tokens
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the workload's chance depends on."""
+        return self.model_dump()
+
 
 class MixWorkload(Config):
-    """BurstGPT + MMLU + OpenVid, mixed to a density and a sharing ratio."""
+    """A compute-heavy source + MMLU + OpenVid, mixed to a density and a sharing ratio."""
 
     kind: Literal["mix"]
     density: float = Field(
@@ -86,6 +116,99 @@ class MixWorkload(Config):
         ge=1,
         description="Shorten video outputs until at least so many videos come out.",
     )
+    compute_source: SourceName | Literal["azure-code-2023", "sharegpt-300", "burstgpt-1"] = Field(
+        default="burstgpt",
+        description="Compute-heavy part: a generator, or a trace whose lengths are drawn (its"
+        " generator where the trace is absent).",
+    )
+    compute_sha256: str | None = Field(
+        default=None,
+        pattern=SHA256,
+        description="Digest of that trace, filled in when resolved; null draws from the generator.",
+    )
+
+    def usual_block_tokens(self) -> int:
+        """Return 8: system prompts are short."""
+        return MIX_BLOCK_TOKENS
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the workload's chance depends on.
+
+        The default source is left out, so that its draws are those of the time when there was no
+        choice.
+        """
+        fields = self.model_dump(exclude={"compute_sha256"})
+        if self.compute_source == "burstgpt":
+            del fields["compute_source"]
+        return fields
 
 
-Workloads = Annotated[TraceWorkload | StandinWorkload | MixWorkload, Field(discriminator="kind")]
+class SourceWorkload(Config):
+    """One generated source alone, with its published lengths."""
+
+    kind: Literal["source"]
+    name: SourceName | Literal["mmlu", "openvid", "openvid-raw"] = Field(
+        description="Source; openvid has the mean output of the mixes, openvid-raw the published."
+    )
+    requests: int = Field(default=20_000, ge=1, le=MAX_REQUESTS, description="Pool size.")
+
+    def usual_block_tokens(self) -> int:
+        """Return 8, as in mixes."""
+        return MIX_BLOCK_TOKENS
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the workload's chance depends on."""
+        return self.model_dump()
+
+
+class ClientsWorkload(Config):
+    """Lengths drawn from the published distributions of a set of clients."""
+
+    kind: Literal["clients"]
+    name: str = Field(description="Name of the set: reason-deepseek-r1.")
+    requests: int = Field(default=20_000, ge=1, le=MAX_REQUESTS, description="Pool size.")
+    sha256: str | None = Field(
+        default=None, pattern=SHA256, description="Digest of the folder; filled in when resolved."
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _in_catalogue(cls, name: str) -> str:
+        return known(clients_named, name)
+
+    def usual_block_tokens(self) -> int:
+        """Return the usual 16."""
+        return USUAL_BLOCK_TOKENS
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the workload's chance depends on."""
+        return self.model_dump()
+
+
+class AdversarialWorkload(Config):
+    """A pool made to be hard for an order."""
+
+    kind: Literal["adversarial"]
+    pool: Literal["alike", "unique", "giant_prefix", "heavy_tail", "opposed", "deep_chain"] = Field(
+        description="Which; serving/adversarial.py says what each asks."
+    )
+    requests: int = Field(default=20_000, ge=1, le=MAX_REQUESTS, description="Pool size.")
+
+    def usual_block_tokens(self) -> int:
+        """Return the usual 16."""
+        return USUAL_BLOCK_TOKENS
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the workload's chance depends on."""
+        return self.model_dump()
+
+
+Workloads = Annotated[
+    TraceWorkload
+    | StandinWorkload
+    | MixWorkload
+    | SourceWorkload
+    | ClientsWorkload
+    | AdversarialWorkload,
+    Field(discriminator="kind"),
+]

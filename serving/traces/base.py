@@ -47,6 +47,7 @@ class Trace:
         hashes: int64 block hashes, concatenated; a last, partly filled block may be among them.
         hash_offsets: int64[n + 1] into `hashes`.
         tokens: lists of token ids, or None.
+        failed: rows left out because their requests failed.
     """
 
     prompt_tokens: NDArray[np.int64]
@@ -56,6 +57,7 @@ class Trace:
     hashes: NDArray[np.int64] | None = None
     hash_offsets: NDArray[np.int64] | None = None
     tokens: tuple[NDArray[np.int64], ...] | None = None
+    failed: int = 0
 
     def workload(self, block_tokens: int, origin: str) -> Workload:
         """Return the trace as a workload with blocks of `block_tokens`.
@@ -65,6 +67,8 @@ class Trace:
         """
         from serving.pool import RequestPool, Workload
 
+        if self.failed:
+            origin = f"{origin}; {self.failed} failed requests left out"
         if self.tokens is not None:
             pool = RequestPool.from_tokens(self.tokens, block_tokens, self.arrival_ns)
         else:

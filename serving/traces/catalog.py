@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from policies.registry import UnknownNameError
-from serving.traces import azure, jsonl, mooncake, vidur
+from serving.traces import azure, burstgpt, jsonl, mooncake, vidur
 from serving.traces.base import Trace, TraceError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ class Entry:
         published: repository and commit.
         licence: of the data.
         sha256: of the file that the project was tested with.
-        requests: in that file.
+        requests: in that file, or None where it was not at hand to be counted.
         block_tokens: the trace's own block size, or the usual 16.
         has_standin: whether `serving.standins` can stand in for it.
     """
@@ -42,7 +42,7 @@ class Entry:
     published: str
     licence: str
     sha256: str
-    requests: int
+    requests: int | None
     block_tokens: int = 16
     has_standin: bool = True
 
@@ -84,6 +84,16 @@ _TABLE = (
         "MIT",
         "05e48b32da530d4a3dd77f3d47c6fe694ac8308d611aa088e38bb10fba2b3b3a",
         300,
+        has_standin=False,
+    ),
+    Entry(
+        "burstgpt-1",
+        burstgpt.load,
+        "traces/burstgpt/BurstGPT_1.csv",
+        "github.com/HPMLL/BurstGPT 5d93d820, data (Git LFS)",
+        "CC-BY-4.0",
+        "4bb3783693d0a435686fbfc885615d2349bd067239079fa4b749f2e679e12122",
+        None,  # 1,429.7 thousand with the failed ones, says its publisher
         has_standin=False,
     ),
 )
