@@ -19,7 +19,7 @@ from serving.pool import Workload
 from serving.sources import COMPUTE_SOURCES, SOURCES, RealLengths, Source
 from serving.standins import STANDINS
 from serving.traces.catalog import TRACES, load_trace, missing_message
-from serving.traces.clients import CLIENTS, load_clients
+from serving.traces.clients import CLIENTS, clients_missing_message, load_clients
 from serving.traces.servegen import draw_pool
 from sim.streams import stream
 
@@ -77,6 +77,15 @@ def _compute_source(wanted: MixWorkload) -> Source | RealLengths:
         return COMPUTE_SOURCES[REAL_SOURCES[name]]
     trace = load_trace(name, wanted.compute_sha256)
     return RealLengths(name, trace.prompt_tokens, trace.output_tokens)
+
+
+def missing(wanted: AnyWorkload) -> str | None:
+    """Return what to say if the settled workload reads files that were not found."""
+    if isinstance(wanted, TraceWorkload) and wanted.sha256 is None:
+        return missing_message(wanted.name)
+    if isinstance(wanted, ClientsWorkload) and wanted.sha256 is None:
+        return clients_missing_message(wanted.name)
+    return None
 
 
 def notes_on(wanted: AnyWorkload, workload: Workload) -> list[str]:
