@@ -147,17 +147,24 @@ def heat_map(
     columns: Sequence[Any],
     rows: Sequence[Any],
     template: str = "{:.2f}",
+    colours: str = "cividis",
+    limits: tuple[float, float] | None = None,
 ) -> AxesImage:
-    """Draw a matrix as colours with its numbers written in the cells; NaN cells stay empty."""
+    """Draw a matrix as colours with its numbers written in the cells; NaN cells stay empty.
+
+    `limits` are the values of the first and the last colour; the least and the largest if None.
+    """
     import numpy as np
 
-    image = axes.imshow(np.ma.masked_invalid(values), cmap="cividis", aspect="auto")
+    shown = np.ma.masked_invalid(values)
+    low, high = limits or (None, None)
+    image = axes.imshow(shown, cmap=colours, aspect="auto", vmin=low, vmax=high)
     axes.set_xticks(range(len(columns)), [str(c) for c in columns])
     axes.set_yticks(range(len(rows)), [str(r) for r in rows])
     axes.tick_params(length=0)
     for y, x in np.argwhere(np.isfinite(values)):
-        dark = np.asarray(image.norm(values[y, x])).item() < 0.55
-        ink = "#ffffff" if dark else "#000000"
+        red, green, blue, _ = image.to_rgba(np.array([values[y, x]]))[0]
+        ink = "#ffffff" if 0.3 * red + 0.59 * green + 0.11 * blue < 0.5 else "#000000"
         axes.text(
             x, y, template.format(values[y, x]), ha="center", va="center", color=ink, fontsize=8
         )
