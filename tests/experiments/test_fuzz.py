@@ -22,7 +22,7 @@ from experiments.plan import make_plan
 from experiments.problems import InputError, InvalidManifest
 from experiments.yaml_source import parse_scalar
 from policies.registry import load_plugin
-from serving.traces import azure, jsonl, mooncake, vidur
+from serving.traces import azure, burstgpt, jsonl, mooncake, vidur
 from serving.traces.base import TraceError
 from tests.experiments.harness import PLUGIN, sweep
 
@@ -343,6 +343,9 @@ AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n" + "".join(
 VIDUR = "num_prefill_tokens,num_decode_tokens,pd_ratio\n" + "".join(
     f"{row},{2 * row},0.5\n" for row in range(1, 7)
 )
+BURST = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n" + "".join(
+    f"{row},ChatGPT,{row},{row + 3},{2 * row + 3},API log\n" for row in range(1, 7)
+)
 MOONCAKE = "".join(
     json.dumps({"timestamp": 10 * t, "input_length": 600, "output_length": 5, "hash_ids": [0, t]})
     + "\n"
@@ -354,6 +357,7 @@ JSONL = "".join(
 )
 TRACES: list[tuple[Any, str]] = [
     (azure, AZURE),
+    (burstgpt, BURST),
     (vidur, VIDUR),
     (mooncake, MOONCAKE),
     (jsonl, JSONL),

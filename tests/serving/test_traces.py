@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from policies.registry import UnknownNameError
 from serving.sharing import max_saved_tokens
-from serving.traces import azure, base, catalog, jsonl, mooncake, vidur
+from serving.traces import azure, base, burstgpt, catalog, jsonl, mooncake, vidur
 from serving.traces.base import TraceError
 from tests.needs import need_data
 
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n"
 VIDUR = "num_prefill_tokens,num_decode_tokens\n"
+BURST = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
 
 
 def moon(timestamp=0, length=600, output=5, ids=(0, 1), **more):
@@ -65,6 +66,19 @@ MALFORMED = {
     "bool token": (jsonl, line(ids=(1, True)).encode(), 1, "something else"),
     "arrival back": (jsonl, (line(arrival_s=2) + line(arrival_s=1)).encode(), 2, "time goes back"),
     "arrival text": (jsonl, line(arrival_s="now").encode(), 1, "is no number"),
+    "burst time": (burstgpt, f"{BURST}soon,GPT-4,5,5,10,API log\n".encode(), 2, "no number of s"),
+    "burst digits": (burstgpt, f"{BURST}1_0,GPT-4,5,5,10,API log\n".encode(), 2, "no number of s"),
+    "burst infinite": (burstgpt, f"{BURST}inf,GPT-4,5,5,10,API log\n".encode(), 2, "is no time"),
+    "burst back": (
+        burstgpt,
+        f"{BURST}5,GPT-4,5,5,10,API log\n4,GPT-4,5,5,10,API log\n".encode(),
+        3,
+        "time goes back",
+    ),
+    "burst prompt": (burstgpt, f"{BURST}5,GPT-4,0,5,5,API log\n".encode(), 2, "out of range"),
+    "burst failed": (burstgpt, f"{BURST}5,GPT-4,7,0,7,API log\n".encode(), None, "no request"),
+    "burst cut": (burstgpt, f"{BURST}5,GPT-4,7\n".encode(), 2, "cut off"),
+    "git lfs": (burstgpt, b"version https://git-lfs.github.com/spec/v1\n", 1, "column is missing"),
     "zero output": (jsonl, line(output=0).encode(), 1, "out of range"),
 }
 
@@ -81,12 +95,12 @@ def test_malformed_files_end_in_one_message(tmp_path, name):
     assert str(path) in str(caught.value)
 
 
-@given(st.binary(max_size=200), st.sampled_from([azure, vidur, mooncake, jsonl]))
+@given(st.binary(max_size=200), st.sampled_from([azure, burstgpt, vidur, mooncake, jsonl]))
 @settings(deadline=None)
 def test_random_bytes_never_escape(tmp_path_factory, content, reader):
     """Whatever a file holds, it is a trace or a `TraceError`."""
     path = tmp_path_factory.mktemp("fuzz") / "trace"
-    for prefix in (b"", AZURE.encode(), VIDUR.encode(), line().encode(), moon().encode()):
+    for prefix in (b"", *(text.encode() for text in (AZURE, BURST, VIDUR, line(), moon()))):
         path.write_bytes(prefix + content)
         with contextlib.suppress(TraceError):
             assert reader.load(path).prompt_tokens.min() >= 1
@@ -125,6 +139,18 @@ def test_good_files_are_read_alike(tmp_path):
     assert jsonl.load(path).arrival_ns.tolist() == [500_000_000] * 2
 
 
+def test_failed_requests_are_left_out_and_counted(tmp_path):
+    """Rows without response tokens are no requests; the origin says how many there were."""
+    path = tmp_path / "trace"
+    rows = "5,ChatGPT,472,18,490,Conversation log\n6.5,GPT-4,300,0,300,API log\n"
+    path.write_text(BURST + rows + "8,GPT-4,0,0,0,API log\n45,GPT-4,9,230,239,API log\n")
+    trace = burstgpt.load(path)
+    assert trace.prompt_tokens.tolist() == [472, 9]
+    assert trace.output_tokens.tolist() == [18, 230]
+    assert trace.arrival_ns.tolist() == [5 * 10**9, 45 * 10**9]
+    assert trace.workload(16, "mine").origin == "mine; 2 failed requests left out"
+
+
 def test_hashed_blocks_can_be_cut_finer(tmp_path):
     """Blocks of 512 cut into 128: the shared part stays shared, to the token."""
     path = tmp_path / "trace"
@@ -156,7 +182,8 @@ def test_public_traces_are_as_catalogued(name):
     entry = catalog.entry_named(name)
     path = need_data(entry.path)
     assert catalog.digest(path) == entry.sha256
-    assert entry.load(path).prompt_tokens.size == entry.requests
+    requests = entry.load(path).prompt_tokens.size
+    assert requests == (entry.requests or requests)
 
 
 def test_mooncake_shares_what_is_published():
