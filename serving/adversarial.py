@@ -8,7 +8,7 @@ part of the pool. Requests come shuffled, so that no order gets its answer from 
 | `alike` | one and the same request, again and again | nothing can be gained; who loses? |
 | `unique` | equal lengths, nothing shared | the same, without a cache to profit from |
 | `giant_prefix` | one prefix of 8192 tokens before all | is it ever evicted or split up? |
-| `heavy_tail` | Pareto outputs (exponent 1.3), nothing shared | a sample misses the few that matter |
+| `heavy_tail` | Pareto outputs (exponent 1.3), nothing shared | a sample misses what matters |
 | `opposed` | groups that each mix compute- and memory-heavy requests | density or sharing? |
 | `deep_chain` | chains of prompts that extend one another by a block | tree as deep as requests |
 """
@@ -35,9 +35,7 @@ MEMORY_HEAVY = 4  # one request in so many of a group
 CHAIN_LINKS = 256
 
 
-def adversarial(
-    name: str, requests: int, block_tokens: int, rng: np.random.Generator
-) -> Workload:
+def adversarial(name: str, requests: int, block_tokens: int, rng: np.random.Generator) -> Workload:
     """Return the pool called `name`, shuffled.
 
     Args:

@@ -110,9 +110,10 @@ def blend(
         factor = 0.98 * np.sqrt(max(counts[2], 1) / min_videos)
         video = replace(video, output_mean=max(1.0, video.output_mean * factor))
     lengths = f" (lengths of the trace {compute.name})" if isinstance(compute, RealLengths) else ""
+    published = f"published {OPENVID.output_mean:.0f}"
     origin = (
         f"generated: {_listed(counts, draws)}"
-        f" (mean video output {video.output_mean:.0f} tokens, published {OPENVID.output_mean:.0f}){lengths}"
+        f" (mean video output {video.output_mean:.0f} tokens, {published}){lengths}"
     )
     return _assemble(draws, counts, block_tokens, origin, rng)
 

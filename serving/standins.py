@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.sources import lognormal
 from serving.pool import RequestPool, Workload
+from serving.sources import lognormal
 
 HOUR_NS = 3_600_000_000_000
 

@@ -106,7 +106,8 @@ def _densities(axes: Axes, table: pd.DataFrame, heights: dict[str, float]) -> No
     axes.text(1.08, top, "compute-heavy", ha="left", **said)
     axes.set_ylim(min(heights.values(), default=0.0) - 0.6, top)
     axes.set_title("Density, Llama-3-8B on an A100 at data-sheet rates", pad=18)
-    axes.set_xlabel("T_comp / T_mem (generated ones: spread of lengths chosen for the printed value)")
+    words = "generated: spread of lengths chosen for the printed value"
+    axes.set_xlabel(f"T_comp / T_mem ({words})")
 
 
 def _sharing(axes: Axes, table: pd.DataFrame, heights: dict[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""The grid of Fig. 11 with Azure as the compute-heavy source; the paper's values are not known."""
+"""The grid of Fig. 11 with Azure instead of BurstGPT; the paper's cells are not known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grid of Fig. 11 with WildChat as the compute-heavy source; the paper's values are not known."""
+"""The grid of Fig. 11 with WildChat instead of BurstGPT; the paper's cells are not known."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.figures.blendserve_paper import MARK
 from experiments.figures.parts import heat_map, new_figure, summarise
@@ -93,7 +93,7 @@ def _matrix(cells: pd.DataFrame, values: Printed) -> np.ndarray:
     return np.array(found, float).reshape(len(rows), len(columns))
 
 
-def _map(axes: Axes, values: np.ndarray, cells: pd.DataFrame, title: str, **look: object) -> None:
+def _map(axes: Axes, values: np.ndarray, cells: pd.DataFrame, title: str, **look: Any) -> None:
     columns = [f"{100 * s:g} %" for s in _sorted(cells, SHARING)]
     heat_map(axes, values, columns, [f"{d:.2f}" for d in _sorted(cells, DENSITY)], **look)
     axes.set_title(title, fontsize=9.5)

@@ -92,9 +92,7 @@ def draw_pool(
     mixed = rng.permutation(requests)
     prompt = prompt[mixed]
     hashes = np.arange((prompt // block_tokens).sum())
-    return Workload.of(
-        RequestPool.from_hashes(prompt, hashes, block_tokens), output[mixed], origin
-    )
+    return Workload.of(RequestPool.from_hashes(prompt, hashes, block_tokens), output[mixed], origin)
 
 
 def _client(folder: Path, chunk: int) -> list[Window]:

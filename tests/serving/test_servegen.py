@@ -114,7 +114,9 @@ def test_thousands_of_damaged_datasets(tmp_path):
     for _ in range(3000):
         text = list(DATASET)
         for _ in range(luck.randrange(1, 5)):
-            text[luck.randrange(len(text))] = luck.choice(["", "{", "}", '"', ":", ",", "9" * 9, "-"])
+            text[luck.randrange(len(text))] = luck.choice(
+                ["", "{", "}", '"', ":", ",", "9" * 9, "-"]
+            )
         (path / "chunk-0-dataset.json").write_text("".join(text))
         with contextlib.suppress(TraceError):
             assert servegen.load(path)
