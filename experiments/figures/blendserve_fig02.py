@@ -89,9 +89,9 @@ def _densities(axes: Axes, table: pd.DataFrame, heights: dict[str, float]) -> No
     for metric, (label, colour, marker) in DENSITIES.items():
         rows = summarise(table, ["pool"], metric)
         at = [heights[name] for name in rows["pool"]]
-        look = {"color": colour, "marker": marker, "linestyle": "none", "label": label}
         size = 15 if marker == "|" else 6
-        axes.plot(rows["mean"], at, markersize=size, markeredgewidth=1.6, **look)
+        look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": size}
+        axes.plot(rows["mean"], at, linestyle="none", markeredgewidth=1.6, label=label, **look)
     for name, value in DENSITY.items():
         if name in heights:
             paper_marker(axes, value, heights[name], MARK)

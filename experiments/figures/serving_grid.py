@@ -42,7 +42,7 @@ def draw_grid(results: Results, printed: Printed) -> Figure:
     panels = figure.subplots(1, maps + 1, width_ratios=[*[1.0] * maps, 1.5 if printed else 1.2])
     known = [*ours[np.isfinite(ours)].tolist(), *printed.values()]
     limits = (min(known, default=1.0), max(known, default=1.0))
-    _map(panels[0], ours, cells, f"Ours, {main_model(runs_table(results))}", limits=limits)
+    _map(panels[0], ours, cells, "Ours", limits=limits)
     if printed:
         paper = _matrix(cells, printed)
         far = float(np.nanmax(np.abs(ours - paper), initial=0.01))
@@ -51,9 +51,7 @@ def draw_grid(results: Results, printed: Printed) -> Figure:
         _map(panels[2], ours - paper, cells, "Ours \N{MINUS SIGN} paper", **words)
     panels[0].set_ylabel("density of the mix")
     _lines(panels[maps], cells, printed)
-    figure.suptitle(
-        f"Throughput of {HERO} over {BASELINE}", x=0.01, ha="left", fontsize=10.5, weight="bold"
-    )
+    figure.suptitle(_title(results), x=0.01, ha="left", fontsize=10.5, weight="bold")
     return figure
 
 
@@ -74,6 +72,14 @@ def cells_of(results: Results) -> pd.DataFrame:
     """Return the gain per cell: density, sharing, mean, low, high, n."""
     ratios = relative_throughput(results, runs_table(results), [DENSITY, SHARING])
     return summarise(ratios.loc[ratios["policy"] == HERO], [DENSITY, SHARING], "ratio")
+
+
+def _title(results: Results) -> str:
+    """Return what is compared: the size of the pools decides the gain as much as the mix does."""
+    sizes = sorted({spec.config["workload"]["requests"] for spec in results.plan.runs})
+    requests = " and ".join(f"{size:,}" for size in sizes)
+    model = main_model(runs_table(results))
+    return f"Throughput of {HERO} over {BASELINE}, pools of {requests} requests, {model}"
 
 
 def _key(row: dict[str, float]) -> tuple[float, float]:
@@ -115,7 +121,7 @@ def _lines(axes: Axes, cells: pd.DataFrame, printed: Printed) -> None:
     if printed and sharings:
         _paper_line(axes, printed, sharings[middle])
     axes.axhline(1.0, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
-    axes.set_title("Gain over density (bands: 95 % over seeds)", fontsize=9.5)
+    axes.set_title("Gain (bands: 95 % over seeds)", fontsize=9.5)
     axes.set_xlabel("density of the mix")
     axes.grid(color=INK, alpha=0.12, linewidth=0.6)
     axes.legend(loc="best", fontsize=8.5)
