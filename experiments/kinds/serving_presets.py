@@ -1,12 +1,21 @@
 """What an order that stands for a whole system changes of the configured engine.
 
-`NanoFlow-DFS` is depth-first order on the configured engine; `vLLM-DFS` and `SGLang-DFS` are the
-same order on engines that run compute- and memory-bound operators one after the other and admit
-by their own rules. GPU, model, KV memory, rates and pool stay those of the manifest.
+`prefix_dfs` and `shuffled` run on the manifest's engine; `vllm_dfs`, `sglang_dfs`, `sglang_lpm`,
+`nanoflow_dfs` and `nanoflow_balance` are such orders on the engine of the system that they are
+named after. GPU, model, KV memory, rates and pool stay those of the manifest.
 
-vLLM's limits are its defaults for offline use on an A100 (`max_num_batched_tokens` 8192,
-`max_num_seqs` 256; vllm/engine/arg_utils.py). SGLang's are `chunked_prefill_size` 8192 and the
-seats that its own memory rule leaves, 4096 at most (v0.3.4).
+vllm: operators one after the other; vLLM V1's rules with greedy admission, and its defaults for
+offline use on an A100 (`max_num_batched_tokens` 8192, `max_num_seqs` 256; vllm/engine/arg_utils.py).
+BlendServe compared with v0.6.3, whose V0 scheduler chunks prompts only for contexts above 32K, in
+steps of 512 tokens, and else runs whole prompts before decoding; that scheduler is not modelled.
+
+sglang: operators one after the other; the rules of v0.3.4, which BlendServe compared with, and its
+defaults: `chunked_prefill_size` 8192 and the seats of its memory rule, at most 4096 (with a context
+of 128K it gives 2048, more than these pools fill). A client names `max_new_tokens`; benchmarks set
+it to the true length, and so does this preset.
+
+nanoflow: admission by predicted peak memory and dense batches of a multiple of 128 tokens (NanoFlow,
+OSDI '25, and BlendServe section 6.1); overlap, tokens per step and seats are the manifest's.
 """
 
 from __future__ import annotations
@@ -24,6 +33,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_batched_tokens": 8192,
         "max_seqs": 256,
         "token_quantum": 1,
+        "reserve_prompt": False,
     },
     "sglang": {
         "rules": "sglang",
@@ -32,6 +42,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_batched_tokens": 8192,
         "max_seqs": 4096,
         "token_quantum": 1,
+        "reserve_prompt": False,
+        "estimate": {"kind": "oracle"},
+    },
+    "nanoflow": {
+        "rules": "vllm",
+        "kv_reserve": "peak",
+        "token_quantum": 128,
+        "reserve_prompt": False,
     },
 }
 

@@ -9,10 +9,17 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from policies.ordering.base import OneEnded, register
-from serving.pool import PoolView
+from serving.pool import PoolView, RequestPool
 from serving.tree import build_tree, dfs_order
+
+
+def depth_first_among_equals(pool: RequestPool, key: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return int64[n], the requests by rising key, those of equal key in depth-first order."""
+    depth_first = dfs_order(build_tree(pool))
+    return depth_first[np.argsort(key[depth_first], kind="stable")]
 
 
 @register("longest_first")
@@ -24,6 +31,4 @@ class LongestFirst:
     def plan(self, view: PoolView, rng: np.random.Generator) -> OneEnded:
         """Return the requests by falling estimate."""
         del rng
-        depth_first = dfs_order(build_tree(view.pool))
-        falling = np.argsort(-view.estimated_output_tokens[depth_first], kind="stable")
-        return OneEnded(depth_first[falling])
+        return OneEnded(depth_first_among_equals(view.pool, -view.estimated_output_tokens))

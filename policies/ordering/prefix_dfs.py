@@ -1,6 +1,8 @@
 """Depth-first order of the prefix tree: maximal sharing, blind to demands.
 
-BlendServe's vLLM-DFS, SGLang-DFS and NanoFlow-DFS baselines (section 6.1).
+The order of BlendServe's vLLM-DFS, SGLang-DFS and NanoFlow-DFS baselines (section 6.1), on
+whatever engine the manifest sets; `vllm_dfs`, `sglang_dfs` and `nanoflow_dfs` are the same order
+on those systems' engines.
 """
 
 from __future__ import annotations

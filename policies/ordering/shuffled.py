@@ -1,6 +1,7 @@
 """A uniformly random order: mixes demands well and forgets prefixes.
 
-BlendServe's NanoFlow-Balance baseline (section 6.1).
+The order of BlendServe's NanoFlow-Balance baseline (section 6.1), on whatever engine the manifest
+sets; `nanoflow_balance` is the same order on NanoFlow's engine.
 """
 
 from __future__ import annotations

@@ -1,0 +1,19 @@
+"""SGLang-DFS: depth-first order on SGLang's engine, first come first served (BlendServe section 6.1).
+
+The order is `prefix_dfs`; the preset `sglang` (experiments) brings sequential operators and
+SGLang's rules. `sglang_lpm` adds SGLang's own sorting of the waiting queue.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from policies.ordering.base import register
+from policies.ordering.prefix_dfs import PrefixDfs
+
+
+@register("sglang_dfs")
+class SglangDfs(PrefixDfs):
+    """`prefix_dfs` on the preset `sglang`."""
+
+    engine: ClassVar[str] = "sglang"
