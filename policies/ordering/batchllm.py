@@ -43,5 +43,7 @@ class BatchLlm:
         prefix = groups.largest((tree.depth_blocks[node] * pool.block_tokens).astype(np.float64))
         members = groups.sums(np.ones(len(pool)))
         prompt = groups.sums(pool.prompt_tokens) - (members - 1) * prefix
-        falling = np.argsort(-ratio(groups.sums(view.estimated_output_tokens), prompt), kind="stable")
+        falling = np.argsort(
+            -ratio(groups.sums(view.estimated_output_tokens), prompt), kind="stable"
+        )
         return OneEnded(groups.sequence(falling))

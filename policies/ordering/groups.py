@@ -47,9 +47,7 @@ class Groups:
         of_request[order] = rank[found]
         return cls(of_request, first.size, order)
 
-    def sums(
-        self, per_request: NDArray[np.floating] | NDArray[np.integer]
-    ) -> NDArray[np.float64]:
+    def sums(self, per_request: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:
         """Return float64[g], the sum of a request quantity over each group."""
         weights = np.asarray(per_request, np.float64)
         return np.bincount(self.of_request, weights, self.count).astype(np.float64, copy=False)
@@ -64,9 +62,7 @@ class Groups:
         """Return int64[n]: the groups in `order`, int64[g], each as a whole, depth-first inside."""
         rank = np.empty(self.count, np.int64)
         rank[order] = np.arange(self.count)
-        return self.depth_first[
-            np.argsort(rank[self.of_request[self.depth_first]], kind="stable")
-        ]
+        return self.depth_first[np.argsort(rank[self.of_request[self.depth_first]], kind="stable")]
 
 
 def prefix_groups(pool: RequestPool, prefix_tokens: int = PREFIX_TOKENS) -> Groups:

@@ -28,6 +28,4 @@ class Interleave:
         del rng
         prompt, output = view.pool.prompt_tokens, view.estimated_output_tokens
         resources = view.resources
-        return OneEnded(
-            dealt(resources.comp_s(prompt + output), resources.mem_s(prompt, output))
-        )
+        return OneEnded(dealt(resources.comp_s(prompt + output), resources.mem_s(prompt, output)))

@@ -54,9 +54,7 @@ def _offsets(requests: np.ndarray, level: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True)
-def _decide(
-    parent: np.ndarray, requests: np.ndarray, depth: np.ndarray
-) -> tuple[np.ndarray, int]:
+def _decide(parent: np.ndarray, requests: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, int]:
     """Return per node the lowest level of a nearest chosen ancestor at which it is chosen."""
     level, free = _levels(parent), requests.copy()
     offsets = _offsets(requests, level)
