@@ -5,7 +5,7 @@
 named after. GPU, model, KV memory, rates and pool stay those of the manifest.
 
 vllm: operators one after the other; vLLM V1's rules with greedy admission, and its defaults for
-offline use on an A100 (`max_num_batched_tokens` 8192, `max_num_seqs` 256; vllm/engine/arg_utils.py).
+offline use on an A100 (`max_num_batched_tokens` 8192, `max_num_seqs` 256; its arg_utils.py).
 BlendServe compared with v0.6.3, whose V0 scheduler chunks prompts only for contexts above 32K, in
 steps of 512 tokens, and else runs whole prompts before decoding; that scheduler is not modelled.
 
@@ -14,8 +14,9 @@ defaults: `chunked_prefill_size` 8192 and the seats of its memory rule, at most 
 of 128K it gives 2048, more than these pools fill). A client names `max_new_tokens`; benchmarks set
 it to the true length, and so does this preset.
 
-nanoflow: admission by predicted peak memory and dense batches of a multiple of 128 tokens (NanoFlow,
-OSDI '25, and BlendServe section 6.1); overlap, tokens per step and seats are the manifest's.
+nanoflow: admission by predicted peak memory, and dense batches of a multiple of 128 tokens
+(NanoFlow, OSDI '25, and BlendServe section 6.1); overlap, tokens per step and seats are the
+manifest's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""SGLang-DFS: depth-first order on SGLang's engine, first come first served (BlendServe section 6.1).
+"""SGLang-DFS: depth-first order on SGLang's engine (BlendServe section 6.1).
 
-The order is `prefix_dfs`; the preset `sglang` (experiments) brings sequential operators and
-SGLang's rules. `sglang_lpm` adds SGLang's own sorting of the waiting queue.
+Requests are served as they come, as SGLang does while more than 128 wait. The order is
+`prefix_dfs`; the preset `sglang` (experiments) brings sequential operators and SGLang's rules.
+`sglang_lpm` adds SGLang's own sorting of the waiting queue.
 """
 
 from __future__ import annotations
