@@ -41,7 +41,7 @@ def draw(results: Results) -> Figure:
     """Draw a panel per measure for the main overlap model, and one more for several models."""
     table = runs_table(results)
     summaries = _panels(results)
-    rows = _rows(summaries["ratio"])
+    rows = _rows(table, summaries["ratio"])
     several = table.loc[:, "model"].nunique() > 1
     titles = [*PANELS.values(), *([MODELS] if several else [])]
     figure = new_figure(3.6 * len(titles), 1.5 + 0.31 * len(rows))
@@ -54,7 +54,8 @@ def draw(results: Results) -> Figure:
     if several:
         _dots(panels[-1], _by_model(results), "model", rows)
         _axis(panels[-1], "ratio")
-        panels[-1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), fontsize=8)
+        if panels[-1].get_legend_handles_labels()[0]:
+            panels[-1].legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), fontsize=8)
     _label_rows(panels[0], rows)
     _legend(figure, panels[0], main_model(table))
     return figure
@@ -114,12 +115,12 @@ def _by_model(results: Results) -> pd.DataFrame:
     return summarise(pooled, ["model", "policy"], "ratio")
 
 
-def _rows(summary: pd.DataFrame) -> list[str]:
+def _rows(table: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     """Return the rows from the bottom up: systems, then orders, each by mean gain; the optimum."""
-    means = summary.groupby("policy", sort=False)["mean"].mean().sort_values()
-    names = [str(name) for name in means.index if name != OPTIMUM]
-    systems = [name for name in names if name in SYSTEMS]
-    return [*systems, *(name for name in names if name not in SYSTEMS), OPTIMUM]
+    means = gains.groupby("policy", sort=False)["mean"].mean()
+    names = dict.fromkeys(str(name) for name in table["policy"])
+    names = sorted(names, key=lambda name: (name not in SYSTEMS, means.get(name, 0.0)))
+    return [*names, OPTIMUM]
 
 
 def _dots(axes: Axes, summary: pd.DataFrame, series: str, rows: list[str]) -> None:
