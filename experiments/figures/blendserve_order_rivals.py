@@ -136,6 +136,7 @@ def _dots(axes: Axes, summary: pd.DataFrame, series: str, rows: list[str]) -> No
         axes.errorbar(
             dots["mean"], at, xerr=around, linestyle="none", markersize=5, capsize=2, **style
         )
+    axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color=INK, alpha=0.12, linewidth=0.6)
     for edge in range(1, len(rows)):
         axes.axhline(edge - 0.5, color=INK, alpha=0.07, linewidth=0.6)
@@ -146,14 +147,13 @@ def _axis(axes: Axes, measure: str) -> None:
 
     if measure == "ratio":
         axes.axvline(1.0, color=INK, linewidth=1)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     factor, unit = (1, "x") if measure == "ratio" else (100, " %")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{factor * x:.3g}{unit}"))
 
 
 def _label_rows(axes: Axes, rows: list[str]) -> None:
     axes.set_yticks(range(len(rows)), rows)
-    axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     for name, label in zip(rows, axes.get_yticklabels(), strict=True):
         label.set_fontweight("bold" if name == HERO else "normal")
