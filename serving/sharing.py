@@ -8,6 +8,7 @@ Depth-first order with the ending requests first reaches it when the KV cache ho
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +28,36 @@ def max_saved_tokens(pool: RequestPool) -> int:
     return int((through - np.maximum(1, ending)).sum()) * pool.block_tokens
 
 
+def shared_with_previous(pool: RequestPool, order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return int64[n], the leading blocks that each place of `order` has in common with the last.
+
+    The first place has none.
+    """
+    return _common_blocks(pool.block_ids, pool.block_offsets, np.asarray(order, np.int64))
+
+
+@numba.njit(cache=True)
+def _common_blocks(ids: np.ndarray, offsets: np.ndarray, order: np.ndarray) -> np.ndarray:
+    common = np.zeros(order.size, np.int64)
+    for place in range(1, order.size):
+        a, b = offsets[order[place - 1]], offsets[order[place]]
+        most = min(offsets[order[place - 1] + 1] - a, offsets[order[place] + 1] - b)
+        while common[place] < most and ids[a + common[place]] == ids[b + common[place]]:
+            common[place] += 1
+    return common
+
+
+def path_saved_tokens(pool: RequestPool, order: NDArray[np.int64]) -> int:
+    """Return the prompt tokens that `order` saves where the cache holds the last path only.
+
+    The smallest cache: no order saves less in an engine that keeps more. It is exact and needs
+    no engine; depth-first order reaches `max_saved_tokens` by it.
+    """
+    order = np.asarray(order, np.int64)
+    usable = (pool.prompt_tokens[order] - 1) // pool.block_tokens
+    return int(np.minimum(shared_with_previous(pool, order), usable).sum()) * pool.block_tokens
+
+
 def apportioned_tokens(pool: RequestPool) -> NDArray[np.float64]:
     """Return float64[n], prompt tokens of each request with shared blocks split evenly.
 
@@ -41,18 +72,23 @@ def apportioned_tokens(pool: RequestPool) -> NDArray[np.float64]:
 
 
 def node_density(
-    tree: PrefixTree, pool: RequestPool, output: NDArray[np.float64], resources: ResourceModel
+    tree: PrefixTree,
+    pool: RequestPool,
+    output: NDArray[np.float64],
+    resources: ResourceModel,
+    loose: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Return float64[k], rho(R) = (1 - s) T_comp / T_mem of each node's subtree.
 
     s is the subtree's own sharing: the path down to it is counted once. `output` may hold
-    estimates. Source: BlendServe section 5.1.
+    estimates; `loose` items (see `serving.tree.nothing_loose`) do not count for the nodes that
+    they were cut from. Source: BlendServe sections 5.1 and 5.2.
     """
-    all_blocks = subtree_sums(tree, pool.blocks_per_request)
-    stored = subtree_distinct_blocks(tree) + tree.depth_blocks - tree.run_blocks
-    tokens = subtree_sums(tree, pool.prompt_tokens + output)
-    computed = tokens - (all_blocks - stored) * pool.block_tokens
-    memory = subtree_sums(tree, resources.mem_s(pool.prompt_tokens, output))
+    all_blocks = subtree_sums(tree, pool.blocks_per_request, loose)
+    stored = subtree_distinct_blocks(tree, loose) + tree.depth_blocks - tree.run_blocks
+    tokens = subtree_sums(tree, pool.prompt_tokens + output, loose)
+    computed = np.maximum(0.0, tokens - (all_blocks - stored) * pool.block_tokens)
+    memory = subtree_sums(tree, resources.mem_s(pool.prompt_tokens, output), loose)
     return ratio(resources.comp_s(computed), memory)
 
 

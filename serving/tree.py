@@ -114,26 +114,53 @@ def _depth_and_first(
 
 
 @numba.njit(cache=True)
-def _accumulate(parent: np.ndarray, values: np.ndarray) -> None:
+def _accumulate(parent: np.ndarray, loose: np.ndarray, values: np.ndarray) -> None:
     for node in range(parent.size - 1, 0, -1):
-        values[parent[node]] += values[node]
+        if not loose[node]:
+            values[parent[node]] += values[node]
+
+
+def nothing_loose(tree: PrefixTree) -> NDArray[np.bool_]:
+    """Return bool[k + n], no item cut loose; items 0..k-1 are nodes, k..k+n-1 requests.
+
+    A loose item hangs directly below the root with a copy of the path that leads to it
+    (BlendServe section 5.2); what is below it stays with it.
+    """
+    return np.zeros(tree.parent.size + tree.node_of_request.size, bool)
 
 
 def subtree_sums(
-    tree: PrefixTree, per_request: NDArray[np.floating] | NDArray[np.integer]
+    tree: PrefixTree,
+    per_request: NDArray[np.floating] | NDArray[np.integer],
+    loose: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
-    """Return float64[k], the sum of a request quantity over each node's subtree."""
-    weights = np.asarray(per_request, np.float64)
-    sums = np.bincount(tree.node_of_request, weights, minlength=tree.parent.size)
+    """Return float64[k], the sum of a request quantity over each node's subtree.
+
+    Items that are `loose` (see `nothing_loose`) do not count for what they were cut from, not
+    even for the root.
+    """
+    k = tree.parent.size
+    loose = nothing_loose(tree) if loose is None else loose
+    weights = np.where(loose[k:], 0.0, np.asarray(per_request, np.float64))
+    sums = np.bincount(tree.node_of_request, weights, minlength=k)
     values = sums.astype(np.float64, copy=False)  # it is already, but typed as integers
-    _accumulate(tree.parent, values)
+    _accumulate(tree.parent, loose, values)
     return values
 
 
-def subtree_distinct_blocks(tree: PrefixTree) -> NDArray[np.int64]:
-    """Return int64[k], blocks stored by a node's subtree, its own run included."""
-    values = tree.run_blocks.copy()
-    _accumulate(tree.parent, values)
+def subtree_distinct_blocks(
+    tree: PrefixTree, loose: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """Return int64[k], blocks stored by a node's subtree, its own run included.
+
+    With `loose` items, a run that only they use is not stored by the rest.
+    """
+    if loose is None:
+        values, loose = tree.run_blocks.copy(), nothing_loose(tree)
+    else:
+        users = subtree_sums(tree, np.ones(tree.node_of_request.size), loose)
+        values = np.where(users > 0, tree.run_blocks, 0)
+    _accumulate(tree.parent, loose, values)
     return values
 
 
@@ -141,25 +168,40 @@ def dfs_order(
     tree: PrefixTree,
     node_key: NDArray[np.float64] | None = None,
     request_key: NDArray[np.float64] | None = None,
+    loose: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.int64]:
     """Return int64[n], the requests in depth-first order.
 
     Siblings are sorted by ascending key, the requests that end at a node among its child nodes;
     ties go to the one that comes first in the pool. Without keys, the requests that end at a
     node come first, those that end exactly with its last block before the others, and subtrees
-    follow by first appearance; that order reaches the maximal sharing, because a request that
-    ends with a block recomputes it anyway.
+    follow by first appearance. With keys, one request that ends exactly with a node's last
+    block, the first by key, still comes before the rest of the node. Both reach the maximal
+    sharing, because a request that ends with a block recomputes it anyway.
+
+    Items that are `loose` (see `nothing_loose`) are sorted among the children of the root.
     """
     k, n = tree.parent.size, tree.node_of_request.size
     nodes = tree.first_request if node_key is None else node_key
     ends = -1.0 - tree.ends_exactly if request_key is None else request_key
     owner = np.r_[tree.parent, tree.node_of_request]
+    if loose is not None:
+        owner[loose] = 0
     key = np.r_[np.asarray(nodes, np.float64), np.asarray(ends, np.float64)]
+    key[k + _first_exact_ends(tree, key[k:])] = -np.inf
     first = np.r_[tree.first_request, np.arange(n)]
     # Items 0..k-1 are nodes, k..k+n-1 are requests; the root (owner -1) sorts in front.
     items = np.lexsort((first, key, owner))[1:]
     child_offsets = np.r_[0, np.cumsum(np.bincount(owner[items], minlength=k))]
     return _walk(items, child_offsets, k, n)
+
+
+def _first_exact_ends(tree: PrefixTree, key: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return per node that has any the first request by key that ends exactly with it."""
+    ends = np.flatnonzero(tree.ends_exactly)
+    by_key = ends[np.argsort(key[ends], kind="stable")]
+    _, first = np.unique(tree.node_of_request[by_key], return_index=True)
+    return by_key[first]
 
 
 @numba.njit(cache=True)

@@ -47,6 +47,8 @@ class TwoEnded:
         relocate_at: int64[n], generated tokens at which a running request that was admitted
             from the left is booked under the right instead, because its output was
             underestimated; None or values <= 0: never.
+        fixed_left_share: share of the KV memory that the left keeps whatever densities the
+            scanners see, in [0, 1]; None: the split follows them.
     """
 
     sequence: NDArray[np.int64]
@@ -55,6 +57,7 @@ class TwoEnded:
     root_density: float
     output_tokens: NDArray[np.float64] | None = None
     relocate_at: NDArray[np.int64] | None = None
+    fixed_left_share: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

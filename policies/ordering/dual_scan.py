@@ -7,24 +7,41 @@ enforced, while it has prefill credit: its budget C = N p / d, N = M / (p + d/2)
 step, what is not used does not add up beyond one step's budget, and an admission takes its prompt
 from the credit, which may go below zero. On average a side so admits N / d requests per step.
 
-Where the paper is silent: equal densities share evenly; a root density outside [rho_R, rho_L]
-is clamped, so one side gets all; an infinite density (no memory time) gets a zero share;
-the emptier side (used / share) goes first, the left at equality; when nothing runs, the side
-with the larger share goes regardless of footprint and credit, so that the scan never stalls. A
-running request of the left that has given `relocate_at` tokens is booked under the right with
-what it then holds; one that ends early simply leaves its account, and room for the next.
+What the paper leaves open is settled here as follows; `docs/blendserve-choices.md` has the reasons
+and names the test of each row.
+
+================================  =================================================================
+case                              here
+================================  =================================================================
+equal densities at both ends      the memory is shared evenly
+root density outside the two      clamped: one side gets all
+density without memory time       infinite: its side gets no share
+which side goes first             the one that has used less of its share, the left at equality
+nothing runs                      the side with the larger share goes, whatever its size and credit
+shares move below what is booked  no admission takes both accounts together beyond M
+scanners meet in one node         they see one density, so both ends go on evenly
+one side runs out                 its scanner goes on into what the other has left
+KV of shared prefixes             every request is charged its whole prompt, as in N = M / (p + d/2)
+preempted, retracted              comes back by the engine's rules, booked under its side again
+"severely underestimated"         has given `relocate` times its estimate, and `LEAST_TOKENS`
+================================  =================================================================
+
+A relocated request is booked under the right with what it then holds; one that ends early simply
+leaves its account, and room for the next.
 """
 
 from __future__ import annotations
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from policies.ordering.base import NEW, NOT_NOW, RUNNING, BatchView, TwoEnded, later
 
 LEFT, RIGHT = 0, 1
 MICRO = 1_000_000  # budgets and credits are whole millionths of a token: sums of them are exact
 FOREVER = 1 << 40
+LEAST_TOKENS = 256  # below it, a wrong guess moves less KV memory than a usual prompt holds
 
 
 @numba.njit(cache=True)
@@ -40,6 +57,28 @@ def split_memory(
     if rho_left > rho_right:
         return of_upper, memory - of_upper
     return memory - of_upper, of_upper
+
+
+@numba.njit(cache=True)
+def shares_of(
+    memory: float, ends: tuple[float, float], rho_root: float, fixed_left: float
+) -> tuple[float, float]:
+    """Return (M_L, M_R) for the densities at the two ends, or as fixed where that is >= 0."""
+    if fixed_left >= 0:
+        return memory * fixed_left, memory - memory * fixed_left
+    return split_memory(memory, ends[0], ends[1], rho_root)
+
+
+def relocation_limits(output_tokens: NDArray[np.float64], factor: float) -> NDArray[np.int64]:
+    """Return the generated tokens from which a request counts as severely underestimated.
+
+    Args:
+        output_tokens: float64[n], estimates.
+        factor: how many times its estimate a request has then given; 0: never.
+    """
+    if factor == 0:
+        return np.zeros(output_tokens.size, np.int64)
+    return np.maximum(LEAST_TOKENS, np.ceil(factor * output_tokens)).astype(np.int64)
 
 
 def decode_requests(memory: float, prompt: float, output: float, kv_per_token: float) -> float:
@@ -70,44 +109,52 @@ def grown(credit: int, budget: int, steps: int) -> int:
 
 
 @numba.njit(cache=True)
+def with_room(
+    shares: tuple[float, float], used: tuple[int, int], waiting: tuple[int, int]
+) -> tuple[bool, bool]:
+    """Return whether each side's next request fits its share, and what is booked in all, M.
+
+    Args:
+        shares: M_L and M_R in tokens.
+        used: footprint tokens of running requests booked under each side.
+        waiting: footprint tokens of each scanner's next request.
+    """
+    left = shares[0] + shares[1] - used[0] - used[1]
+    return (
+        waiting[0] <= left and used[0] + waiting[0] <= shares[0],
+        waiting[1] <= left and used[1] + waiting[1] <= shares[1],
+    )
+
+
+@numba.njit(cache=True)
 def choose_side(
-    shares: tuple[float, float],
-    used: tuple[int, int],
-    waiting: tuple[int, int],
-    credit: tuple[bool, bool],
-    idle: bool,
+    shares: tuple[float, float], used: tuple[int, int], ready: tuple[bool, bool], idle: bool
 ) -> int:
     """Return LEFT, RIGHT or -1; every pair is (left, right).
 
     Args:
         shares: M_L and M_R in tokens.
         used: footprint tokens of running requests booked under each side.
-        waiting: footprint tokens of each scanner's next request.
-        credit: whether each side has prefill credit.
+        ready: whether each side has room and prefill credit for its next request.
         idle: nothing runs or waits to resume.
     """
     if idle:
         return LEFT if shares[0] > shares[1] else RIGHT
-    left_fits = credit[0] and used[0] + waiting[0] <= shares[0]
-    right_fits = credit[1] and used[1] + waiting[1] <= shares[1]
-    if left_fits and right_fits:
+    if ready[0] and ready[1]:
         return LEFT if used[0] * shares[1] <= used[1] * shares[0] else RIGHT
-    if left_fits:
+    if ready[0]:
         return LEFT
-    return RIGHT if right_fits else NOT_NOW
+    return RIGHT if ready[1] else NOT_NOW
 
 
 @numba.njit(cache=True)
 def steps_to_credit(
-    shares: tuple[float, float],
-    wanted: tuple[int, int],
-    credits_: tuple[int, int],
-    budgets: tuple[int, int],
+    room: tuple[bool, bool], credits_: tuple[int, int], budgets: tuple[int, int]
 ) -> int:
     """Return in how many steps a side that has room gets credit, 0 if none ever does."""
     soonest = FOREVER
     for side in range(2):
-        if wanted[side] <= shares[side] and budgets[side] > 0:
+        if room[side] and budgets[side] > 0:
             soonest = min(soonest, -credits_[side] // budgets[side] + 1)
     return 0 if soonest == FOREVER else max(1, soonest)
 
@@ -174,22 +221,25 @@ class DualScan:
         if ends is None:
             return NOT_NOW
         plan = self.plan
-        densities = (plan.density[ends[LEFT]], plan.density[ends[RIGHT]], plan.root_density)
-        shares = split_memory(float(self.capacity_tokens), *densities)
+        densities = (float(plan.density[ends[LEFT]]), float(plan.density[ends[RIGHT]]))
+        fixed = -1.0 if plan.fixed_left_share is None else plan.fixed_left_share
+        shares = shares_of(float(self.capacity_tokens), densities, plan.root_density, fixed)
         self._grant(batch, shares, ends)
         used = self._used(batch, LEFT), self._used(batch, RIGHT)
         footprint = plan.footprint_tokens
         waiting = int(footprint[ends[LEFT]]), int(footprint[ends[RIGHT]])
         paced = plan.output_tokens is not None
-        credit = (not paced or self._credit[LEFT] > 0, not paced or self._credit[RIGHT] > 0)
-        idle = not (batch.status == RUNNING).any()
-        side = choose_side(shares, used, waiting, credit, idle)
+        room = with_room(shares, used, waiting)
+        ready = (
+            room[LEFT] and (not paced or self._credit[LEFT] > 0),
+            room[RIGHT] and (not paced or self._credit[RIGHT] > 0),
+        )
+        side = choose_side(shares, used, ready, not (batch.status == RUNNING).any())
         if side != NOT_NOW:
             request = int(plan.sequence[ends[side]])
             self._asked = (request, side, waiting[side])
             return request
-        wanted = (used[LEFT] + waiting[LEFT], used[RIGHT] + waiting[RIGHT])
         granted = (self._credit[LEFT], self._credit[RIGHT])
         budgets = (self._budget[LEFT], self._budget[RIGHT])
-        steps = steps_to_credit(shares, wanted, granted, budgets) if paced else 0
+        steps = steps_to_credit(room, granted, budgets) if paced else 0
         return later(steps) if steps > 0 else NOT_NOW

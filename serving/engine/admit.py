@@ -11,8 +11,9 @@ from policies.ordering.dual_scan import (
     choose_side,
     grown,
     prefill_budget,
-    split_memory,
+    shares_of,
     steps_to_credit,
+    with_room,
 )
 from serving.engine import state as s
 from serving.engine.blocks import share
@@ -66,7 +67,8 @@ def _two_ended(problem: Problem, run: Run, scan: Scan, limits: Limits) -> int:
         return NOT_NOW
     capacity = float(limits.kv_blocks * problem.block_tokens)
     left, right = int(scan.sequence[i]), int(scan.sequence[j])
-    shares = split_memory(capacity, scan.density[left], scan.density[right], scan.root_density)
+    ends = (scan.density[left], scan.density[right])
+    shares = shares_of(capacity, ends, scan.root_density, scan.fixed_left)
     paced = scan.output.size > 0
     if paced:
         elapsed = c[s.STEPS] - c[s.LAST_CONSULT] if c[s.LAST_CONSULT] >= 0 else 0
@@ -79,19 +81,19 @@ def _two_ended(problem: Problem, run: Run, scan: Scan, limits: Limits) -> int:
         c[s.LAST_CONSULT] = c[s.STEPS]
     used = (c[s.USED_LEFT], c[s.USED_RIGHT])
     waiting = (scan.footprint[left], scan.footprint[right])
-    credit = (not paced or c[s.CREDIT_LEFT] > 0, not paced or c[s.CREDIT_RIGHT] > 0)
-    side = choose_side(shares, used, waiting, credit, c[s.N_RUNNING] == 0)
+    room = with_room(shares, used, waiting)
+    ready = (
+        room[0] and (not paced or c[s.CREDIT_LEFT] > 0),
+        room[1] and (not paced or c[s.CREDIT_RIGHT] > 0),
+    )
+    side = choose_side(shares, used, ready, c[s.N_RUNNING] == 0)
     c[s.CANDIDATE_SIDE] = side
     if side >= 0:
         return left if side == 0 else right
     if not paced:
         return NOT_NOW
-    return NOT_NOW - steps_to_credit(
-        shares,
-        (used[0] + waiting[0], used[1] + waiting[1]),
-        (c[s.CREDIT_LEFT], c[s.CREDIT_RIGHT]),
-        (c[s.BUDGET_LEFT], c[s.BUDGET_RIGHT]),
-    )
+    credits_ = (c[s.CREDIT_LEFT], c[s.CREDIT_RIGHT])
+    return NOT_NOW - steps_to_credit(room, credits_, (c[s.BUDGET_LEFT], c[s.BUDGET_RIGHT]))
 
 
 @numba.njit(cache=True)

@@ -117,12 +117,13 @@ def _scan(plan: Plan, n: int) -> Scan:
         if plan.relocate_at is not None:
             never[plan.sequence] = plan.relocate_at
         root = float(plan.root_density)
-        return Scan(s.TWO_ENDED, sequence, density, footprint, root, output, never)
+        fixed = -1.0 if plan.fixed_left_share is None else float(plan.fixed_left_share)
+        return Scan(s.TWO_ENDED, sequence, density, footprint, root, output, never, fixed)
     empty = np.zeros(n, np.int64)
     if isinstance(plan, OneEnded):
         sequence = np.ascontiguousarray(plan.sequence, np.int64)
-        return Scan(s.ONE_ENDED, sequence, np.zeros(n), empty, 0.0, np.zeros(0), never)
-    return Scan(s.ADAPTIVE, empty, np.zeros(n), empty, 0.0, np.zeros(0), never)
+        return Scan(s.ONE_ENDED, sequence, np.zeros(n), empty, 0.0, np.zeros(0), never, -1.0)
+    return Scan(s.ADAPTIVE, empty, np.zeros(n), empty, 0.0, np.zeros(0), never, -1.0)
 
 
 def _view(problem: Problem, blocks: Blocks, run: Run) -> BatchView:

@@ -131,7 +131,7 @@ class Run(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """A plan as arrays; empty where the kind does not use them."""
+    """A plan as arrays; empty where the kind does not use them. `fixed_left` < 0: not fixed."""
 
     kind: int
     sequence: np.ndarray
@@ -140,6 +140,7 @@ class Scan(NamedTuple):
     root_density: float
     output: np.ndarray
     relocate_at: np.ndarray
+    fixed_left: float
 
 
 class Limits(NamedTuple):

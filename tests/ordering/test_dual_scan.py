@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.ordering.dual_scan import (
+    LEAST_TOKENS,
     LEFT,
     RIGHT,
     choose_side,
@@ -13,8 +14,11 @@ from policies.ordering.dual_scan import (
     grown,
     prefill_budget,
     prefill_tokens_per_step,
+    relocation_limits,
+    shares_of,
     split_memory,
     steps_to_credit,
+    with_room,
 )
 
 DENSITIES = st.floats(0, 500)
@@ -62,15 +66,54 @@ def test_requests_and_prefill_budget():
     assert prefill_tokens_per_step(4.0, 100, 50) == 8.0
 
 
+def chosen(shares, used, waiting, credit=BOTH, idle=False):
+    """Return the side that room and credit let go."""
+    room = with_room(shares, used, waiting)
+    return choose_side(shares, used, (room[0] and credit[0], room[1] and credit[1]), idle)
+
+
 def test_sides_fill_in_proportion():
     """The emptier side goes first, a full one waits, an idle engine always gets a request."""
-    assert choose_side((20.0, 40.0), (5, 20), (1, 1), BOTH, False) == LEFT
-    assert choose_side((20.0, 40.0), (15, 20), (1, 1), BOTH, False) == RIGHT
-    assert choose_side((20.0, 40.0), (20, 20), (1, 1), BOTH, False) == RIGHT
-    assert choose_side((20.0, 40.0), (20, 40), (1, 1), BOTH, False) == -1
-    assert choose_side((0.0, 40.0), (0, 0), (99, 99), BOTH, True) == RIGHT
-    assert choose_side((20.0, 40.0), (5, 20), (1, 1), (False, True), False) == RIGHT
-    assert choose_side((20.0, 40.0), (5, 20), (1, 1), (False, False), False) == -1
+    assert chosen((20.0, 40.0), (5, 20), (1, 1)) == LEFT
+    assert chosen((20.0, 40.0), (15, 20), (1, 1)) == RIGHT
+    assert chosen((20.0, 40.0), (20, 20), (1, 1)) == RIGHT
+    assert chosen((20.0, 40.0), (20, 40), (1, 1)) == -1
+    assert chosen((0.0, 40.0), (0, 0), (99, 99), idle=True) == RIGHT
+    assert chosen((20.0, 40.0), (5, 20), (1, 1), (False, True)) == RIGHT
+    assert chosen((20.0, 40.0), (5, 20), (1, 1), (False, False)) == -1
+
+
+def test_shares_that_moved_do_not_free_memory():
+    """The left holds 50 of 60 when the split turns to the right: 10 are left, not 55."""
+    shares = split_memory(60.0, 1.0, 0.0, 1 / 12)
+    assert shares == pytest.approx((5.0, 55.0))
+    assert with_room(shares, (50, 0), (1, 11)) == (False, False)
+    assert with_room(shares, (50, 0), (1, 10)) == (False, True)
+
+
+@given(
+    st.tuples(DENSITIES, DENSITIES, DENSITIES),
+    st.tuples(st.integers(0, 80), st.integers(0, 80)),
+    st.tuples(st.integers(1, 80), st.integers(1, 80)),
+)
+@settings(deadline=None)
+def test_no_admission_books_more_than_there_is(densities, used, waiting):
+    """Whatever the shares were before: after an admission both accounts are within M."""
+    side = chosen(split_memory(60.0, *densities), used, waiting)
+    assert side == -1 or sum(used) + waiting[side] <= 60
+
+
+def test_a_fixed_share_ignores_densities():
+    """The ablation's constant split adds up, too."""
+    assert shares_of(60.0, (3.0, 1.0), 9.0, 0.25) == (15.0, 45.0)
+    assert shares_of(60.0, (3.0, 1.0), 9.0, -1.0) == split_memory(60.0, 3.0, 1.0, 9.0)
+
+
+def test_severely_underestimated():
+    """A multiple of the estimate, but never a handful of tokens; 0 turns it off."""
+    limits = relocation_limits(np.array([0.0, 100.0, 1000.5]), 4.0)
+    assert limits.tolist() == [LEAST_TOKENS, 400, 4002]
+    assert relocation_limits(np.array([9.0, 1e6]), 0.0).tolist() == [0, 0]
 
 
 @given(st.integers(-(10**12), 10**12), st.integers(1, 10**12), st.integers(0, 10**6))
@@ -87,8 +130,7 @@ def test_credit_grows_by_the_budget_and_not_beyond_it(credit, budget, steps):
 @settings(deadline=None)
 def test_waiting_for_credit_ends_exactly_when_it_comes(debt, left, right):
     """After the announced steps one side has credit, a step earlier none had."""
-    room = ((10.0, 10.0), (1, 1))
-    steps = steps_to_credit(*room, (-debt, -debt), (left, right))
+    steps = steps_to_credit(BOTH, (-debt, -debt), (left, right))
     have = [max(grown(-debt, budget, k) for budget in (left, right)) for k in (steps - 1, steps)]
     assert have[1] > 0
     assert have[0] <= 0 or steps == 1
@@ -96,8 +138,8 @@ def test_waiting_for_credit_ends_exactly_when_it_comes(debt, left, right):
 
 def test_no_credit_ever_without_room_or_budget():
     """A side without room is not waited for: only an event can help it."""
-    assert steps_to_credit((1.0, 1.0), (2, 2), (0, 0), (5, 5)) == 0
-    assert steps_to_credit((9.0, 9.0), (2, 2), (0, 0), (0, 0)) == 0
+    assert steps_to_credit((False, False), (0, 0), (5, 5)) == 0
+    assert steps_to_credit(BOTH, (0, 0), (0, 0)) == 0
 
 
 @given(st.floats(0, 1e6), st.integers(1, 10_000), st.floats(0, 1e5))
