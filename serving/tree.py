@@ -188,7 +188,8 @@ def dfs_order(
     if loose is not None:
         owner[loose] = 0
     key = np.r_[np.asarray(nodes, np.float64), np.asarray(ends, np.float64)]
-    key[k + _first_exact_ends(tree, key[k:])] = -np.inf
+    attached = np.ones(n, bool) if loose is None else ~loose[k:]
+    key[k + _first_exact_ends(tree, key[k:], attached)] = -np.inf
     first = np.r_[tree.first_request, np.arange(n)]
     # Items 0..k-1 are nodes, k..k+n-1 are requests; the root (owner -1) sorts in front.
     items = np.lexsort((first, key, owner))[1:]
@@ -196,9 +197,11 @@ def dfs_order(
     return _walk(items, child_offsets, k, n)
 
 
-def _first_exact_ends(tree: PrefixTree, key: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return per node that has any the first request by key that ends exactly with it."""
-    ends = np.flatnonzero(tree.ends_exactly)
+def _first_exact_ends(
+    tree: PrefixTree, key: NDArray[np.float64], attached: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return per node that has any the first attached request by key that ends exactly with it."""
+    ends = np.flatnonzero(tree.ends_exactly & attached)
     by_key = ends[np.argsort(key[ends], kind="stable")]
     _, first = np.unique(tree.node_of_request[by_key], return_index=True)
     return by_key[first]

@@ -112,7 +112,10 @@ def grown(credit: int, budget: int, steps: int) -> int:
 def with_room(
     shares: tuple[float, float], used: tuple[int, int], waiting: tuple[int, int]
 ) -> tuple[bool, bool]:
-    """Return whether each side's next request fits its share, and what is booked in all, M.
+    """Return whether each side has booked less than its share, and its next request fits M.
+
+    The last request may go beyond the share: else a share smaller than one request would stop
+    its side for good, and one of two requests and a half would be kept to two.
 
     Args:
         shares: M_L and M_R in tokens.
@@ -121,8 +124,8 @@ def with_room(
     """
     left = shares[0] + shares[1] - used[0] - used[1]
     return (
-        waiting[0] <= left and used[0] + waiting[0] <= shares[0],
-        waiting[1] <= left and used[1] + waiting[1] <= shares[1],
+        waiting[0] <= left and used[0] < shares[0],
+        waiting[1] <= left and used[1] < shares[1],
     )
 
 

@@ -6,9 +6,9 @@ Then the tree is sorted again, until (C1) leaf densities fall or (C2) no outlier
 
 Where the paper is silent or too slow:
 
-- An outlier is measured in seconds of compute by which it differs from the best falling fit
-  (`misplaced_s`). Those with the most seconds per recomputed token go first, a subtree rather
-  than its parts where it has more.
+- An outlier is measured in seconds of compute by which it is out of place (`outlying_s`). Those
+  with the most seconds per recomputed token go first, a subtree rather than its parts where it
+  has more.
 - The paper cuts one and sorts again, up to N_leaf + 1 times. Here one round cuts many, with at
   most half of what is left of t, and the last of `ROUNDS` spends all; this makes it O(N log N).
 - t bounds the sum over all cuts, not each of them, and counts a cut at the full depth of what it
@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policies.ordering.density_sort import Densities
-from policies.ordering.monotone import SAME, misplaced_s
+from policies.ordering.monotone import SAME
+from policies.ordering.outliers import outlying_s
 from serving.cuts import cut_cost_tokens, owners
-from serving.tree import PrefixTree, nothing_loose, subtree_sums
+from serving.tree import PrefixTree, dfs_order, nothing_loose, subtree_sums
 
 ROUNDS = 5
 
@@ -35,17 +36,12 @@ def relocate_outliers(densities: Densities, budget_tokens: int) -> NDArray[np.bo
     loose = nothing_loose(tree)
     cost = cut_cost_tokens(tree, densities.view.pool.block_tokens)
     for turn in range(ROUNDS):
-        order = densities.sorted_order(loose)
-        excess, falls = misplaced_s(densities.compute_s[order], densities.memory_s[order])
-        if falls:  # C1
-            break
-        by_request = np.empty(order.size)
-        by_request[order] = excess
-        ranking = _ranked(densities, loose, by_request, np.where(cost <= left, cost, 0))
-        if ranking.size == 0:  # C2
+        excess = outlying_s(densities, loose, cost)
+        ranking = _ranked(densities, loose, excess, np.where(cost <= left, cost, 0))
+        if ranking.size == 0:  # C1, nothing is out of place, or C2, nothing is affordable
             break
         limit = left if turn == ROUNDS - 1 else max(left // 2, int(cost[ranking[0]]))
-        chosen = _choose(tree, loose, order, ranking, cost, limit)
+        chosen = _choose(tree, loose, ranking, cost, limit)
         loose[chosen] = True
         left -= int(cost[chosen].sum())
     return loose
@@ -77,13 +73,13 @@ def _ranked(
 def _choose(
     tree: PrefixTree,
     loose: NDArray[np.bool_],
-    order: NDArray[np.int64],
     ranking: NDArray[np.int64],
     cost: NDArray[np.int64],
     limit: int,
 ) -> NDArray[np.int64]:
     """Return items of the ranking, none above another, that cost at most `limit` together."""
-    n, k = order.size, tree.parent.size
+    n, k = tree.node_of_request.size, tree.parent.size
+    order = dfs_order(tree, loose=loose)  # any: an item's requests are then side by side
     place = np.empty(n, np.int64)
     place[order] = np.arange(n)
     count = subtree_sums(tree, np.ones(n), loose).astype(np.int64)
@@ -91,10 +87,8 @@ def _choose(
     kept = ~loose[k:]
     np.minimum.at(start, tree.node_of_request[kept], place[kept])
     _lowest(tree.parent, loose, start)
-    return _take(
-        ranking, cost, limit, np.r_[start, place], np.r_[count, np.ones(n, np.int64)],
-        owners(tree, loose), n,
-    )
+    starts, counts = np.r_[start, place], np.r_[count, np.ones(n, np.int64)]
+    return _take(ranking, cost, limit, starts, counts, owners(tree, loose), n)
 
 
 @numba.njit(cache=True)
