@@ -38,11 +38,21 @@ def oracle(workload: Workload) -> Estimate:
     return Estimate(workload.output_tokens.astype(np.float64), np.empty(0, np.int64))
 
 
-def mean(workload: Workload) -> Estimate:
-    """Return the mean of the unknown lengths for each of them, as from last week's log."""
+def mean(workload: Workload, factor: float = 1.0) -> Estimate:
+    """Return the mean of the unknown lengths for each of them, as from last week's log.
+
+    Args:
+        workload: requests and true lengths.
+        factor: by how much the log is off; 1: the mean is true.
+
+    Raises:
+        ValueError: the factor is not > 0.
+    """
+    if not factor > 0:
+        raise ValueError(f"factor of the mean must be > 0, got {factor}")
     known, output = workload.output_known, workload.output_tokens.astype(np.float64)
     if not known.all():
-        output[~known] = output[~known].mean()
+        output[~known] = factor * output[~known].mean()
     return Estimate(output, np.empty(0, np.int64))
 
 
@@ -85,9 +95,16 @@ def _subtree_means(
 
 
 def estimate(
-    workload: Workload, tree: PrefixTree, kind: str, p: float, rng: np.random.Generator
+    workload: Workload,
+    tree: PrefixTree,
+    kind: str,
+    p: float,
+    rng: np.random.Generator,
+    factor: float = 1.0,
 ) -> Estimate:
-    """Return the estimate called `kind`, one of `ESTIMATORS`; only `sample` reads p, rng, tree.
+    """Return the estimate called `kind`, one of `ESTIMATORS`.
+
+    Only `sample` reads p, rng and tree, only `mean` the factor.
 
     Raises:
         ValueError: `kind` is unknown.
@@ -95,7 +112,7 @@ def estimate(
     if kind == "oracle":
         return oracle(workload)
     if kind == "mean":
-        return mean(workload)
+        return mean(workload, factor)
     if kind == "sample":
         return sample(workload, tree, p, rng)
     raise ValueError(f"unknown estimator {kind!r} (known: {', '.join(ESTIMATORS)})")

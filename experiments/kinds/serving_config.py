@@ -87,6 +87,9 @@ class Estimator(Config):
     p: float = Field(
         default=0.01, gt=0, le=1, description="Sampling probability; only sample reads it."
     )
+    factor: float = Field(
+        default=1.0, gt=0, le=1000, description="Bias of the mean; only mean reads it."
+    )
 
 
 class ServingConfig(Config):

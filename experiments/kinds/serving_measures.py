@@ -93,7 +93,7 @@ def plan(case: Case, order: RequestOrder) -> tuple[Estimate, Plan]:
     tree = build_tree(case.workload.pool)
     rng = stream(case.seed, case.identity, "sample")
     kind = wanted.kind if needed else "mean"
-    estimate = make_estimate(case.workload, tree, kind, wanted.p, rng)
+    estimate = make_estimate(case.workload, tree, kind, wanted.p, rng, wanted.factor)
     capacity = case.engine.kv_blocks * case.workload.pool.block_tokens
     pool = case.workload.pool
     view = PoolView.of(pool, estimate.output_tokens, case.resources, capacity)

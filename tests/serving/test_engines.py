@@ -13,10 +13,12 @@ from policies.ordering.base import (
     NOT_NOW,
     ORDERS,
     REJECTED,
+    RUNNING,
     OneEnded,
     TwoEnded,
     later,
 )
+from policies.ordering.blendserve import BlendServe, Parameters
 from policies.ordering.dual_scan import DualScan
 from serving.engine.config import EngineConfig
 from serving.engine.result import OrderError
@@ -64,6 +66,19 @@ class Case:
     config: EngineConfig
     order: str
     paced: bool
+    variant: Parameters = Parameters()
+
+
+VARIANTS = st.builds(
+    Parameters,
+    split=st.sampled_from(["none", "relocate", "cut"]),
+    keep_sharing=st.sampled_from([0.99, 0.5]),
+    unit=st.sampled_from(["request", "node"]),
+    merge=st.booleans(),
+    scan=st.sampled_from(["dual", "dual", "fixed"]),
+    budgets=st.booleans(),
+    charge=st.sampled_from(["whole", "shared"]),
+)
 
 
 @st.composite
@@ -98,6 +113,7 @@ def cases(draw):
         config,
         draw(st.sampled_from([*ORDERS.names(), "moody"])),
         draw(st.booleans()),
+        draw(VARIANTS),
     )
 
 
@@ -107,7 +123,9 @@ def plan_of(case):
         return Moody()
     capacity = case.config.kv_blocks * case.workload.pool.block_tokens
     view = view_of(case.workload, case.estimate.output_tokens, capacity)
-    plan = ORDERS.get(case.order)().plan(view, np.random.default_rng(1))
+    known = {"blendserve": lambda: BlendServe(case.variant)}
+    order = known.get(case.order, ORDERS.get(case.order))()
+    plan = order.plan(view, np.random.default_rng(1))
     if isinstance(plan, TwoEnded) and case.paced:
         output = case.estimate.output_tokens[plan.sequence]
         limits = np.random.default_rng(2).integers(0, 12, len(output))
@@ -167,6 +185,49 @@ def test_two_ended_kernel_equals_its_adaptive_form(case):
     )
     compiled = simulate(case.workload, case.estimate, plan, case.config)
     assert_equal(compiled, simulate(case.workload, case.estimate, adaptive, case.config))
+
+
+class Audited(DualScan):
+    """A dual scan that looks into the batch when it answers: what is booked there, in all?"""
+
+    def next(self, batch):
+        """Answer, and check the memory that the answer books, unless nothing runs."""
+        request = super().next(batch)
+        if request >= 0 and batch.running.size:
+            booked = self._used(batch, 0) + self._used(batch, 1)
+            running = {int(r) for r in batch.running}
+            assert running >= {r for r in self._accounts if batch.status[r] == RUNNING}
+            mine = self.plan.footprint_tokens[self._place[request]]
+            assert booked + mine <= self.capacity_tokens
+        return request
+
+
+@given(cases())
+@settings(deadline=None, max_examples=60)
+def test_the_scanner_never_books_more_than_the_cache_holds(case):
+    """At every admission beside running requests the two accounts are within M."""
+    case.order = "blendserve"
+    capacity = case.config.kv_blocks * case.workload.pool.block_tokens
+    audited = Audited(plan_of(case), case.workload.pool.prompt_tokens, capacity)
+    simulate(case.workload, case.estimate, audited, case.config, "reference")
+
+
+@given(cases(), st.integers(0, 2**32))
+@settings(deadline=None, max_examples=40)
+def test_permuting_the_pool_permutes_the_outcome(case, seed):
+    """With estimates that no two requests share, names of requests play no part."""
+    n = len(case.workload.pool)
+    rng = np.random.default_rng(seed)
+    guess = Estimate(rng.uniform(1, 30, n), NO_SAMPLE)
+    case.order, case.estimate, case.paced = "blendserve", guess, False
+    moved = rng.permutation(n)
+    other = replace(case, workload=case.workload.subset(moved))
+    other.estimate = Estimate(guess.output_tokens[moved], NO_SAMPLE)
+    case.config = other.config = replace(case.config, arrivals=False)
+    first = simulate(case.workload, case.estimate, plan_of(case), case.config)
+    second = simulate(other.workload, other.estimate, plan_of(other), other.config)
+    assert np.array_equal(first.finish_ns[moved], second.finish_ns)
+    assert np.array_equal(first.hit_tokens[moved], second.hit_tokens)
 
 
 @given(cases())

@@ -59,6 +59,9 @@ def test_mean_keeps_the_total_and_bad_arguments_are_refused():
     workload = Workload.of(RequestPool.from_tokens([[1], [2], [3]], 1), [1, 2, 6], "")
     tree, rng = build_tree(workload.pool), np.random.default_rng(0)
     assert estimate(workload, tree, "mean", 0.1, rng).output_tokens.tolist() == [3, 3, 3]
+    assert estimate(workload, tree, "mean", 0.1, rng, 4.0).output_tokens.tolist() == [12, 12, 12]
+    with pytest.raises(ValueError, match="factor of the mean"):
+        estimate(workload, tree, "mean", 0.1, rng, 0.0)
     with pytest.raises(ValueError, match="unknown estimator"):
         estimate(workload, tree, "magic", 0.1, rng)
     with pytest.raises(ValueError, match=r"\(0, 1\]"):
