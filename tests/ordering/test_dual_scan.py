@@ -91,6 +91,13 @@ def test_shares_that_moved_do_not_free_memory():
     assert with_room(shares, (50, 0), (1, 10)) == (False, True)
 
 
+def test_two_requests_and_a_half():
+    """A share may be passed by its last request; a full one admits nothing more."""
+    assert with_room((2.5, 57.5), (2, 0), (1, 1)) == (True, True)
+    assert with_room((2.5, 57.5), (3, 0), (1, 1)) == (False, True)
+    assert with_room((0.5, 59.5), (0, 0), (1, 1)) == (True, True)
+
+
 @given(
     st.tuples(DENSITIES, DENSITIES, DENSITIES),
     st.tuples(st.integers(0, 80), st.integers(0, 80)),
