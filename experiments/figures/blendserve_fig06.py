@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OCCUPIED = "#7d8590"
-SIDES = {"left": ("M_L", COMPUTE), "right": ("M_R", MEMORY)}
+SIDES = {"left": ("$M_L$", COMPUTE), "right": ("$M_R$", MEMORY)}
 WIDTH = 0.5
 
 
@@ -70,22 +70,23 @@ def _memory_bar(axes: Axes, results: Results, row: Any, config: dict[str, Any]) 
     _part(axes, 0.0, start, OCCUPIED, f"weights,\nbuffers\n{start:g} GB")
     for side, (name, colour) in SIDES.items():
         size, rho = float(row[f"{side}_gb"]), config[side]["density"]
-        _part(axes, start, size, colour, f"{name} = {size:.2f} GB\n\N{GREEK SMALL LETTER RHO} = {rho:g}")
+        words = f"{name}\n{size:.2f} GB\n\N{GREEK SMALL LETTER RHO} = {rho:g}"
+        _part(axes, start, size, colour, words)
         start += size
-    end = float(config["occupied_gb"]) + float(row["left_gb"])
-    ends = [float(config["occupied_gb"]) + row[f"left_{bound}_gb"] for bound in ("lowest", "highest")]
-    axes.errorbar(
-        [end], [0.42], xerr=[[end - ends[0]], [ends[1] - end]], fmt="none", ecolor=INK, capsize=4
-    )
+    occupied = float(config["occupied_gb"])
+    end = occupied + float(row["left_gb"])
+    low, high = (occupied + float(row[f"left_{bound}_gb"]) for bound in ("lowest", "highest"))
+    spread = [[end - low], [high - end]]
+    axes.errorbar([end], [0.33], xerr=spread, fmt="none", ecolor=INK, capsize=4)
     for claim in results.manifest.claims:
         if claim.metric == "left_gb":
-            paper_marker(axes, config["occupied_gb"] + claim.paper.value, 0.62, claim.paper.mark)
-            axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.97))
-    axes.set_ylim(-0.4, 1.0)
+            paper_marker(axes, occupied + claim.paper.value, 0.46, claim.paper.mark)
+            axes.legend(loc="upper right")
+    axes.set_ylim(-0.35, 0.75)
     axes.set_xlim(0, float(config["memory_gb"]))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("memory of the GPU (GB); bracket: what the inputs' rounding allows")
+    axes.set_xlabel("memory of the GPU (GB); bracket: what rounded inputs allow")
     root = config["root_density"]
     axes.set_title(f"Memory split for a pool of density {root:g}")
 

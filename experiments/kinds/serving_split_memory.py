@@ -97,10 +97,8 @@ def split_metrics(config: SplitConfig) -> dict[str, float]:
     densities = (config.left.density, config.right.density, config.root_density)
     half = (config.left.rounding, config.right.rounding, config.root_rounding)
     shares = split_memory(config.kv_gb, *densities)
-    corners = [
-        split_memory(config.kv_gb, *(max(0.0, rho + s * h) for rho, s, h in zip(densities, signs, half, strict=True)))
-        for signs in product((-1, 1), repeat=3)
-    ]
+    bounds = [(max(0.0, rho - h), rho + h) for rho, h in zip(densities, half, strict=True)]
+    corners = [split_memory(config.kv_gb, *corner) for corner in product(*bounds)]
     found = {}
     for place, (name, side) in enumerate(zip(SIDES, (config.left, config.right), strict=True)):
         lengths = (side.prompt_tokens, side.output_tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from policies.ordering.base import ORDERS
 from serving.engine.run import simulate
 
 REQUESTS = 400_000
+MANY = 2_000_000
 
 
 @cache
@@ -44,9 +46,19 @@ def compiled() -> None:
 
 @pytest.mark.bench("serving/order400k", unit="requests/s", better="higher")
 def test_order400k(measure) -> None:
-    """BlendServe's order of 400,000 requests: sample, tree, densities, sort, scan."""
+    """BlendServe's order of 400,000 requests: sample, tree, densities, sort, split, scan."""
     _, plan = measure(lambda: order(REQUESTS, "blendserve"), rounds=3, amount=REQUESTS)
     assert len(plan.sequence) == REQUESTS
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert peak_kib < 6 * 2**20, "pool and order of 400,000 requests fit 6 GiB"
+
+
+@pytest.mark.bench("serving/order2m", unit="requests/s", better="higher")
+def test_order2m(measure) -> None:
+    """The same of two million: growth is close to linear."""
+    case_of(MANY)
+    _, plan = measure(lambda: order(MANY, "blendserve"), rounds=1, amount=MANY)
+    assert len(plan.sequence) == MANY
 
 
 @pytest.mark.bench("serving/order400k", unit="requests/s", better="higher", side="prefix_dfs")
