@@ -32,7 +32,7 @@ class Check:
     def sentence(self) -> str:
         """Say it as one line: `paper 1.21x (printed); here 1.19x [1.17, 1.21]: reproduced`."""
         claim, found = self.claim, self.estimate
-        paper = f"paper {show(claim.paper.value, claim.unit)} ({claim.paper.mark})"
+        paper = f"paper {show_paper(claim)}"
         if found is None:
             return f"{paper}; {self.verdict.replace('_', ' ')}"
         interval = _interval(found, claim.unit)
@@ -77,6 +77,13 @@ def show(value: float, unit: str) -> str:
     return f"{value:.4g} {unit}"
 
 
+def show_paper(claim: Claim) -> str:
+    """Return the paper's value with its mark: `1.21x (printed)`, `< 1x (printed)` for a bound."""
+    paper = claim.paper
+    sign = {None: "", "below": "< ", "above": "> "}[paper.bound]
+    return f"{sign}{show(paper.value, claim.unit)} ({paper.mark})"
+
+
 def _interval(found: Estimate, unit: str) -> str:
     """Return ` [low, high]`, in the unit's own numbers (per cent for shares), or nothing."""
     if found.low is None or found.high is None:
@@ -97,21 +104,32 @@ def verdict_of(claim: Claim, estimate: Estimate) -> Verdict:
     `reproduced`: the interval meets paper +- tolerance and its half-width is at most the
     tolerance. `deviates`: it does not meet it. `unconfirmed`: the paper's value is only
     remembered, or the interval meets it but is too wide to tell (one repetition has none).
+    Where the paper gives a bound, everything on its side meets it, and an interval is too wide
+    if it reaches over the bound by more than the tolerance.
     """
     if claim.paper.mark == "remembered":
         return "unconfirmed"
-    band = claim.tolerance.half_width(claim.paper.value)
+    bound, band = claim.paper.bound, claim.tolerance.half_width(claim.paper.value)
     low = estimate.value if estimate.low is None else estimate.low
     high = estimate.value if estimate.high is None else estimate.high
-    if low > claim.paper.value + band or high < claim.paper.value - band:
+    too_high = bound != "above" and low > claim.paper.value + band
+    too_low = bound != "below" and high < claim.paper.value - band
+    if too_high or too_low:
         return "deviates"
-    narrow = estimate.half_width is not None and estimate.half_width <= band
-    return "reproduced" if narrow else "unconfirmed"
+    if bound is None:
+        sure = (high - low) / 2 <= band
+    else:
+        below, above = high <= claim.paper.value + band, low >= claim.paper.value - band
+        sure = below if bound == "below" else above
+    return "reproduced" if sure and estimate.half_width is not None else "unconfirmed"
 
 
 def _check(results: Results, claim: Claim, missing_needs: tuple[str, ...]) -> Check:
-    table = _selected(results, claim)
-    groups, run_ids = _groups(table, claim, _point_columns(results))
+    table = _selected(results, claim.statistic.where)
+    if claim.statistic.kind == "scaling":
+        groups, run_ids = _scaled(results, table, claim)
+    else:
+        groups, run_ids = _groups(table, claim, _point_columns(results))
     estimate = _estimate(groups, claim.statistic) if groups else None
     if estimate is not None:
         verdict = verdict_of(claim, estimate)
@@ -127,9 +145,9 @@ def _point_columns(results: Results) -> list[str]:
     return list(dict.fromkeys(name for spec in results.plan.runs for name in spec.point))
 
 
-def _selected(results: Results, claim: Claim) -> pd.DataFrame:
-    """Return the rows of the runs that the claim's `where` keeps."""
-    keep = {s.id for s in results.plan.runs if _holds(s.point, s.config, claim.statistic.where)}
+def _selected(results: Results, where: Point) -> pd.DataFrame:
+    """Return the rows of the runs that `where` keeps."""
+    keep = {s.id for s in results.plan.runs if _holds(s.point, s.config, where)}
     table = results.table
     return table.loc[table["run_id"].isin(list(keep))] if len(table) else table
 
@@ -164,12 +182,38 @@ def _groups(
         rows, ids = paired(table, claim.metric, str(statistic.policy), str(statistic.over), columns)
         rows = rows.loc[rows["b"] != 0]
         values = rows.loc[:, "a"] / rows.loc[:, "b"]
+    return _by_point(rows, values, columns), ids
+
+
+def _by_point(rows: pd.DataFrame, values: pd.Series, columns: list[str]) -> list[list[float]]:
+    """Return the values over seeds per point of the sweep."""
     if not columns:
         groups = [values.tolist()]
     else:
         by_point = [rows[name] for name in columns]
         groups = [g.tolist() for _, g in values.groupby(by_point, dropna=False, sort=False)]
-    return [g for g in groups if g], ids
+    return [g for g in groups if g]
+
+
+def _scaled(
+    results: Results, table: pd.DataFrame, claim: Claim
+) -> tuple[list[list[float]], tuple[str, ...]]:
+    """Return the policy's own ratios between two values of some axes, per point of the others."""
+    statistic, metric = claim.statistic, claim.metric
+    below = _selected(results, statistic.where | statistic.over_where)
+    if not len(table) or not len(below) or metric not in table:
+        return [], ()
+    columns = [name for name in _point_columns(results) if name not in statistic.over_where]
+    keys = [*columns, "seed"]
+    one, two = (
+        part.loc[(part["policy"] == statistic.policy) & part[metric].notna()]
+        for part in (table, below)
+    )
+    wanted = [*keys, "run_id", metric]
+    rows = one.loc[:, wanted].merge(two.loc[:, wanted], on=keys, suffixes=("_a", "_b"))
+    rows = rows.loc[rows[f"{metric}_b"] != 0]
+    ids = tuple(dict.fromkeys((*rows["run_id_a"], *rows["run_id_b"])))
+    return _by_point(rows, rows[f"{metric}_a"] / rows[f"{metric}_b"], columns), ids
 
 
 def paired(

@@ -30,10 +30,14 @@ class Part(BaseModel):
 
 
 class PaperValue(Part):
-    """A number that the paper reports, and how surely it is known."""
+    """A number that the paper reports, and how surely it is known.
+
+    `bound`: it reports no more than that the value lies below or above the number.
+    """
 
     value: float
     mark: Mark
+    bound: Literal["below", "above"] | None = None
     source: Text = Field(description="section, figure or table of the paper")
 
 
@@ -54,20 +58,36 @@ class Statistic(Part):
     `mean`: the metric's mean over the runs of `policy`. `ratio`: the metric of `policy` divided
     by that of `over`, pair by pair (same point of the sweep, same seed), then the mean. `max_ratio`
     and `min_ratio`: the ratio is averaged over seeds at each point and the extreme point taken.
+    `scaling`: the metric of `policy` at the points of `where` divided by the same policy's at the
+    points with `over_where` in place of it (same other axes, same seed), then the mean.
     """
 
-    kind: Literal["mean", "ratio", "max_ratio", "min_ratio"]
+    kind: Literal["mean", "ratio", "max_ratio", "min_ratio", "scaling"]
     policy: Name | None = None
     over: Name | None = None
     where: dict[AxisName, Any] = Field(default_factory=dict, description="only these points")
+    over_where: dict[AxisName, Any] = Field(
+        default_factory=dict, description="scaling: values that replace those of where below"
+    )
 
     @model_validator(mode="after")
     def _pair(self) -> Statistic:
-        paired = self.kind != "mean"
+        paired = self.kind not in ("mean", "scaling")
         if paired and (self.policy is None or self.over is None):
             raise ValueError(f"statistic {self.kind!r} needs both policy and over")
         if not paired and self.over is not None:
-            raise ValueError("statistic 'mean' takes no over")
+            raise ValueError(f"statistic {self.kind!r} takes no over")
+        return self
+
+    @model_validator(mode="after")
+    def _scales(self) -> Statistic:
+        scaling = self.kind == "scaling"
+        if scaling and (self.policy is None or not self.over_where):
+            raise ValueError("statistic 'scaling' needs policy and over_where")
+        if scaling and not self.over_where.keys() <= self.where.keys():
+            raise ValueError("statistic 'scaling': where must hold each field of over_where")
+        if not scaling and self.over_where:
+            raise ValueError(f"statistic {self.kind!r} takes no over_where")
         return self
 
 

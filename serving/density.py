@@ -17,7 +17,10 @@ from sim.gpu.models import LlmShape
 
 @dataclass(frozen=True)
 class ResourceModel:
-    """Seconds of compute per token and of memory per KV token read, for one model on one GPU."""
+    """Seconds of compute per token and of memory per KV token read, for one model on one GPU.
+
+    `kv_bytes_per_token` is what is stored, over all GPUs.
+    """
 
     compute_s_per_token: float
     memory_s_per_kv_token: float
@@ -29,11 +32,8 @@ class ResourceModel:
     ) -> ResourceModel:
         """Return the rates of `model` on `gpus` ideal copies of `gpu`."""
         flops, bandwidth = (rate * gpus for rate in gpu.rates(profiled))
-        return cls(
-            2.0 * model.parameters / flops,
-            model.kv_bytes_per_token / bandwidth,
-            model.kv_bytes_per_token,
-        )
+        kv_bytes = model.kv_bytes_per_token * model.kv_copies(gpus)
+        return cls(model.flops_per_token / flops, kv_bytes / bandwidth, kv_bytes)
 
     def comp_s(self, tokens: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:
         """Return Comp: 2 P tokens / compute, in seconds."""

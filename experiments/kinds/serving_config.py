@@ -10,7 +10,7 @@ from experiments.kinds.base import Config
 from experiments.kinds.serving_workloads import MixWorkload, Workloads, known
 from policies.ordering.base import ORDERS
 from sim.gpu.hardware import gpu_named
-from sim.gpu.models import model_named
+from sim.gpu.models import LlmShape, model_named
 from sim.gpu.overlap import NANOFLOW_POINTS, overlap_named
 
 
@@ -92,6 +92,16 @@ class Estimator(Config):
     )
 
 
+class Disaggregated(Config):
+    """DistServe's xPyD: prompts and outputs on replicas of their own, one GPU each."""
+
+    prefill: int = Field(ge=1, le=64, description="x, replicas that compute prompts.")
+    decode: int = Field(ge=1, le=64, description="y, replicas that decode.")
+    link_bytes_s: float | None = Field(
+        default=None, gt=0, description="Rate of a KV transfer; the GPU's own link if null."
+    )
+
+
 class ServingConfig(Config):
     """Configuration of `serving-order`."""
 
@@ -99,7 +109,10 @@ class ServingConfig(Config):
     model: str = Field(default="llama-3-8b", description="Shape of the language model.")
     gpu: str = Field(default="a100-80", description="Hardware entry.")
     gpus: int = Field(
-        default=1, ge=1, le=1024, description="Ideal tensor-parallel copies of the GPU."
+        default=1, ge=1, le=1024, description="Tensor-parallel copies of the GPU, per replica."
+    )
+    value_bytes: Literal[1, 2] = Field(
+        default=2, description="Bytes of a weight and of a KV entry: 2 for FP16, 1 for FP8."
     )
     rates: Literal["peak", "profiled"] = Field(
         default="peak", description="Data-sheet or measured rates."
@@ -139,6 +152,9 @@ class ServingConfig(Config):
     ranks: int = Field(
         default=1, ge=1, le=64, description="Data-parallel replicas that share the pool."
     )
+    disaggregated: Disaggregated | None = Field(
+        default=None, description="Prefill and decode replicas instead of one batch engine."
+    )
     parameters: dict[str, dict[str, float | str | bool]] = Field(
         default_factory=dict, description="Per order: parameters other than its defaults."
     )
@@ -169,17 +185,36 @@ class ServingConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _can_disaggregate(self) -> ServingConfig:
+        wanted = {"rules": "vllm", "kv_reserve": 0.0, "reserve_prompt": False, "arrivals": False}
+        wanted |= {"ranks": 1, "gpus": 1}
+        wrong = [name for name, value in wanted.items() if getattr(self, name) != value]
+        if self.disaggregated is not None and wrong:
+            allowed = ", ".join(f"{name}: {wanted[name]}" for name in wrong)
+            raise ValueError(f"disaggregated: this engine has rules of its own; set {allowed}")
+        return self
+
+    @model_validator(mode="after")
     def _fits_memory(self) -> ServingConfig:
         gpu_named(self.gpu).rates(self.rates == "profiled")
         overlap_named(**self.overlap.model_dump())
         memory = gpu_named(self.gpu).memory_bytes * self.gpus
-        weights = model_named(self.model).weight_bytes
+        weights = self.shape().weight_bytes
         if weights + self.kv_bytes() > memory:
             raise ValueError(
                 f"memory: {weights / 1e9:.1f} GB of weights and {self.kv_bytes() / 1e9:.1f} GB of"
                 f" KV cache exceed {memory / 1e9:.0f} GB"
             )
         return self
+
+    def replicas(self) -> int:
+        """Return the engines that share the pool, each with `gpus` GPUs."""
+        split = self.disaggregated
+        return self.ranks if split is None else split.prefill + split.decode
+
+    def shape(self) -> LlmShape:
+        """Return the model with values of the configured size."""
+        return model_named(self.model).with_value_bytes(self.value_bytes)
 
     def kv_bytes(self) -> int:
         """Return the bytes of the KV cache over all GPUs."""

@@ -28,7 +28,6 @@ from serving.sharing import max_saved_tokens, pool_density
 from serving.tree import build_tree
 from sim.gpu.combine import combine
 from sim.gpu.hardware import gpu_named
-from sim.gpu.models import model_named
 from sim.gpu.overlap import WHAT_IF, overlap_named
 from sim.gpu.step_cost import StepCosts, step_costs
 from sim.streams import stream
@@ -58,10 +57,10 @@ def prepare(config: ServingConfig, seed: int) -> Case:
     Raises:
         ValueError: the workload cannot be read or generated, or the KV cache holds no block.
     """
-    gpu, model = gpu_named(config.gpu), model_named(config.model)
+    gpu, model = gpu_named(config.gpu), config.shape()
     profiled = config.rates == "profiled"
     block = config.tokens_per_block()
-    blocks = config.kv_bytes() // (model.kv_bytes_per_token * block)
+    blocks = config.kv_bytes() // (model.kv_bytes_per_token * model.kv_copies(config.gpus) * block)
     overlap = overlap_named(**config.overlap.model_dump())
     size = {"max_tokens": config.max_batched_tokens, "gpus": config.gpus}
     size["quantum"] = config.token_quantum
@@ -83,8 +82,8 @@ def prepare(config: ServingConfig, seed: int) -> Case:
     return Case(config, seed, make_workload(config.workload, seed, block), resources, engine)
 
 
-def plan(case: Case, order: RequestOrder) -> tuple[Estimate, Plan]:
-    """Estimate lengths if the order wants them, and let it plan.
+def plan(case: Case, order: RequestOrder) -> tuple[Estimate, PoolView, Plan]:
+    """Estimate lengths if the order wants them, and let it plan on what it may see.
 
     An order that does not read estimates gets no sample; its estimates are the pool's mean.
     """
@@ -97,7 +96,7 @@ def plan(case: Case, order: RequestOrder) -> tuple[Estimate, Plan]:
     capacity = case.engine.kv_blocks * case.workload.pool.block_tokens
     pool = case.workload.pool
     view = PoolView.of(pool, estimate.output_tokens, case.resources, capacity)
-    return estimate, order.plan(view, stream(case.seed, case.identity, "order"))
+    return estimate, view, order.plan(view, stream(case.seed, case.identity, "order"))
 
 
 def optimum_s(costs: StepCosts, compute_s: float, memory_s: float) -> float:
@@ -115,7 +114,11 @@ def optimum_s(costs: StepCosts, compute_s: float, memory_s: float) -> float:
 
 
 def metrics(case: Case, estimate: Estimate, result: EngineResult) -> dict[str, Any]:
-    """Return the metrics of one run; requests that were rejected count nowhere but there."""
+    """Return the metrics of one run; requests that were rejected count nowhere but there.
+
+    With several replicas the ideal amounts of work are shared out evenly among them.
+    """
+    replicas = case.config.replicas()
     done = result.status == FINISHED
     workload = case.workload if done.all() else case.workload.subset(np.flatnonzero(done))
     pool, output = workload.pool, workload.output_tokens
@@ -123,16 +126,17 @@ def metrics(case: Case, estimate: Estimate, result: EngineResult) -> dict[str, A
     makespan = totals.makespan_ns / NS_PER_S
     prefill, tokens = int(pool.prompt_tokens.sum()), int(pool.prompt_tokens.sum() + output.sum())
     saved = max_saved_tokens(pool)
-    compute = float(case.resources.comp_s(np.asarray(tokens - saved, np.float64)))
-    memory = float(case.resources.mem_s(pool.prompt_tokens, output).sum())
+    compute = float(case.resources.comp_s(np.asarray(tokens - saved, np.float64))) / replicas
+    memory = float(case.resources.mem_s(pool.prompt_tokens, output).sum()) / replicas
     peak = ResourceModel.of(
-        gpu_named(case.config.gpu), model_named(case.config.model), gpus=case.config.gpus
+        gpu_named(case.config.gpu), case.config.shape(), gpus=case.config.gpus
     )
     practical = optimum_s(case.engine.costs, compute, memory)
     error = np.abs(estimate.output_tokens - case.workload.output_tokens)
     return {
         "makespan_s": makespan,
         "throughput_tokens_s": _share(tokens, makespan),
+        "throughput_per_gpu_tokens_s": _share(tokens, makespan * replicas * case.config.gpus),
         "share_of_ideal_optimum": _share(max(compute, memory), makespan),
         "share_of_practical_optimum": _share(practical, makespan),
         "prefix_hit_ratio": _share(totals.first_hit_tokens, prefill),
@@ -142,8 +146,8 @@ def metrics(case: Case, estimate: Estimate, result: EngineResult) -> dict[str, A
         "density": pool_density(pool, output, saved, peak) if done.any() else 0.0,
         "ideal_compute_s": compute,
         "ideal_memory_s": memory,
-        "compute_busy_share": _share(totals.compute_ns, totals.makespan_ns),
-        "memory_busy_share": _share(totals.memory_ns, totals.makespan_ns),
+        "compute_busy_share": _share(totals.compute_ns, totals.makespan_ns * replicas),
+        "memory_busy_share": _share(totals.memory_ns, totals.makespan_ns * replicas),
         "preemptions": totals.preemptions,
         "recomputed_tokens": totals.dropped_tokens - totals.resume_hit_tokens,
         "steps": totals.steps,

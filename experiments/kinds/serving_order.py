@@ -21,9 +21,13 @@ class ServingOrder:
     policies: ClassVar[Registry[Any]] = ORDERS
     needs: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[Mapping[str, str]] = {
-        "makespan_s": "s; first admission to last token; lower is better",
+        "makespan_s": "s; first admission to last token, of the slowest replica; lower is better",
         "throughput_tokens_s": "tokens/s; (input + output, cached ones counted) / makespan; "
         "higher is better",
+        "throughput_per_gpu_tokens_s": "tokens/s; the same over all GPUs of all replicas; "
+        "higher is better",
+        "replica_use": "1; mean time to the last token of each data-parallel replica, or busy time "
+        "of each disaggregated one, / makespan; higher is better",
         "share_of_ideal_optimum": "1; max((1 - s_o) T_comp, T_mem) / makespan; higher is better",
         "share_of_practical_optimum": "1; the overlap model's time for the two / makespan; "
         "higher is better",
@@ -34,21 +38,21 @@ class ServingOrder:
         "max_sharing": "1; largest possible prefix_hit_ratio of the pool",
         "max_sharing_compute": "1; the same saving as a share of T_comp",
         "density": "1; (1 - s_o) T_comp / T_mem at data-sheet rates",
-        "ideal_compute_s": "s; (1 - s_o) T_comp",
-        "ideal_memory_s": "s; T_mem",
-        "compute_busy_share": "1; compute time / makespan",
-        "memory_busy_share": "1; memory time / makespan",
-        "preemptions": "requests preempted, counted each time; lower is better",
+        "ideal_compute_s": "s; (1 - s_o) T_comp, a replica's even share",
+        "ideal_memory_s": "s; T_mem, a replica's even share",
+        "compute_busy_share": "1; compute time / makespan, mean over replicas",
+        "memory_busy_share": "1; memory time / makespan, mean over replicas",
+        "preemptions": "requests preempted, counted each time, all replicas; lower is better",
         "recomputed_tokens": "tokens dropped by preemptions and not found again in the cache; "
         "lower is better",
-        "steps": "batch steps",
-        "mean_batch": "running requests, mean over steps",
+        "steps": "batch steps of all replicas",
+        "mean_batch": "running requests, mean over the steps of all replicas",
         "requests_done": "requests; higher is better",
         "requests_rejected": "requests that can never fit the KV cache; lower is better",
         "sampled_requests": "requests run first for their lengths",
         "estimate_error_tokens": "tokens; mean absolute error of the estimated output length; "
         "lower is better",
-        "kv_blocks": "KV blocks of the cache",
+        "kv_blocks": "KV blocks of a replica's cache",
         "block_tokens": "tokens per KV block",
         "makespan_if_sum_s": "s; makespan of the same steps without overlap; lower is better",
         "makespan_if_max_s": "s; the same with perfect overlap; lower is better",
@@ -71,8 +75,8 @@ class ServingOrder:
     def run(config: dict[str, Any]) -> Outcome:
         """Generate or read the pool, plan, simulate, measure."""
         from experiments.kinds import serving_measures as measures
+        from experiments.kinds.serving_engines import run_engine
         from experiments.kinds.serving_presets import constructed, with_engine_of
-        from serving.engine.run import simulate
 
         fields = {k: v for k, v in config.items() if k not in ("policy", "seed")}
         name = str(config["policy"])
@@ -81,13 +85,15 @@ class ServingOrder:
         case = measures.prepare(full, int(config["seed"]))
         started = time.perf_counter()
         chosen = constructed(order, full.parameters.get(name, {}))
-        estimate, plan = measures.plan(case, chosen)
+        estimate, view, plan = measures.plan(case, chosen)
         planned = time.perf_counter()
-        result = simulate(case.workload, estimate, plan, case.engine)
+        ran = run_engine(case, estimate, plan, view)
         simulated = time.perf_counter()
+        result = ran.result
+        metrics = measures.metrics(case, estimate, result) | {"replica_use": ran.balance}
         return Outcome(
-            metrics=measures.metrics(case, estimate, result),
-            tables={"use_over_time": measures.use_over_time(case, result)},
+            metrics=metrics,
+            tables={"use_over_time": measures.use_over_time(case, result), **ran.tables},
             notes=measures.notes(case),
             measured={
                 "order_s": planned - started,

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from experiments.claims import Check, show
+from experiments.claims import Check, show, show_paper
 from experiments.figures.render import inline_svg
 from experiments.report.entry import Entry
 from experiments.reproduce import rerun_command
@@ -145,7 +145,7 @@ def claim(check: Check, entry: Entry) -> dict[str, Any]:
         "note": check.claim.note,
         "sentence": check.sentence(),
         "source": paper.source,
-        "paper": f"{show(paper.value, unit)} ({paper.mark})",
+        "paper": show_paper(check.claim),
         "here": "" if found is None else show(found.value, unit),
         "paper_number": paper.value,
         "here_number": "" if found is None else found.value,
@@ -166,14 +166,17 @@ def strip(check: Check) -> dict[str, float | None] | None:
     low = found.value if found.low is None else found.low
     high = found.value if found.high is None else found.high
     least, most = min(paper - band, low), max(paper + band, high)
+    bound = check.claim.paper.bound
+    lowest = least if bound == "below" else paper - band
+    highest = most if bound == "above" else paper + band
     span = (most - least) or 1.0
 
     def place(value: float) -> float:
         return round(5 + 90 * (value - least) / span, 2)
 
     return {
-        "band": place(paper - band),
-        "band_width": round(place(paper + band) - place(paper - band), 2),
+        "band": place(lowest),
+        "band_width": round(place(highest) - place(lowest), 2),
         "paper": place(paper),
         "low": place(low),
         "high": place(high),

@@ -74,6 +74,16 @@ class EngineResult:
     series: NDArray[np.int64]
 
     def check_conservation(self, problem: Problem) -> None:
+        """Check that no request, no token and no step was lost.
+
+        Raises:
+            ConservationError: one was.
+        """
+        self.check_tokens(problem)
+        if int(self.series[:, 0].sum()) != self.totals.steps:
+            raise ConservationError("the series lost steps")
+
+    def check_tokens(self, problem: Problem) -> None:
         """Check that no request and no token was lost.
 
         Raises:
@@ -87,5 +97,3 @@ class EngineResult:
         expected = final + t.dropped_tokens - t.first_hit_tokens - t.resume_hit_tokens
         if t.scheduled_tokens != expected:
             raise ConservationError(f"{t.scheduled_tokens} tokens computed, not {expected}")
-        if int(self.series[:, 0].sum()) != t.steps:
-            raise ConservationError("the series lost steps")

@@ -2,8 +2,11 @@
 
     dense[t] = max(2 P t' / flops, weight bytes / bandwidth), t' = t rounded up to the quantum
 
-After BlendServe section 4; the weights' read is the GEMMs' roofline. The quantum is NanoFlow's
-rule that a batch holds a multiple of 128 tokens: what is missing is padded, and costs the same.
+After BlendServe section 4; the weights' read is the GEMMs' roofline. Of a mixture of experts a
+token meets the active weights, a step reads all of them (true of large batches, and the more
+wrong the fewer tokens a step has). Flop rates stay those of FP16 whatever the values' size. The
+quantum is NanoFlow's rule that a batch holds a multiple of 128 tokens: what is missing is padded,
+and costs the same.
 """
 
 from __future__ import annotations
@@ -35,4 +38,4 @@ def analytic_dense_ns(
     flops, bandwidth = (rate * gpus for rate in gpu.rates(profiled))
     tokens = rounded_up(max_tokens, quantum)
     weights = NS_PER_S * model.weight_bytes / bandwidth
-    return np.maximum(NS_PER_S * 2.0 * model.parameters / flops * tokens, weights)
+    return np.maximum(NS_PER_S * model.flops_per_token / flops * tokens, weights)

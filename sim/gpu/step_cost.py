@@ -26,6 +26,7 @@ from sim.gpu.combine import combine
 from sim.gpu.dense import NS_PER_S, analytic_dense_ns
 from sim.gpu.hardware import Gpu
 from sim.gpu.models import LlmShape
+from sim.gpu.network import network_token_ns
 from sim.gpu.overlap import Overlap
 
 
@@ -109,7 +110,9 @@ def step_costs(
     quantum: int = 1,
     alternatives: Sequence[Overlap] = (),
 ) -> StepCosts:
-    """Return the costs of `model` on `gpus` ideal copies of `gpu`, for steps up to `max_tokens`.
+    """Return the costs of `model` on `gpus` copies of `gpu`, for steps up to `max_tokens`.
+
+    Tensor-parallel copies share the work evenly and pay for communication (`sim.gpu.network`).
 
     `alternatives` are further overlap models to time every step under.
 
@@ -123,10 +126,10 @@ def step_costs(
     return StepCosts(
         dense_ns=analytic_dense_ns(gpu, model, max_tokens, **scale),
         sampled_ns=np.zeros(1),
-        pair_ns=NS_PER_S * 4.0 * model.hidden * model.layers / flops,
-        kv_token_ns=NS_PER_S * model.kv_bytes_per_token / bandwidth,
+        pair_ns=NS_PER_S * model.flops_per_pair / flops,
+        kv_token_ns=NS_PER_S * model.kv_bytes_per_token * model.kv_copies(gpus) / bandwidth,
         attention=no_grid(),
-        network_token_ns=0.0,
+        network_token_ns=network_token_ns(gpu, model, gpus),
         fixed_ns=0.0,
         overlap_code=overlap.code,
         overlap_numbers=np.array(overlap.numbers, np.float64),

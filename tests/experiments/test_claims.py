@@ -77,6 +77,35 @@ def test_one_repetition_can_deviate_and_never_reproduces(value: float) -> None:
     assert verdict_of(a_claim(), Estimate(value, None, None, 1)) == expected
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.0, 2.0, "reproduced"),
+        (-50.0, 10.9, "reproduced"),
+        (10.5, 11.5, "unconfirmed"),
+        (11.1, 12.0, "deviates"),
+    ],
+)
+def test_verdict_on_a_bound(low: float, high: float, verdict: str) -> None:
+    """The paper says below 10, and we allow 1: all of the interval must lie there."""
+    estimate = Estimate((low + high) / 2, low, high, 5)
+    mirrored = Estimate(-estimate.value, -high, -low, 5)
+    for bound, value, own in (("below", 10.0, estimate), ("above", -10.0, mirrored)):
+        paper = {"value": value, "mark": "printed", "source": "s", "bound": bound}
+        tolerance = {"kind": "abs", "value": 1.0}
+        claim = Claim.model_validate(CLAIM | {"paper": paper, "tolerance": tolerance})
+        assert verdict_of(claim, own) == verdict
+    alone = Estimate(-1.0, None, None, 1)
+    assert verdict_of(claim, alone) == "unconfirmed"
+
+
+def test_a_bound_is_said(checked: Callable[..., Check]) -> None:
+    paper = {"value": 1.0, "mark": "printed", "source": "s", "bound": "below"}
+    found = checked(gaining(0.5), claims=[CLAIM | {"paper": paper}])
+    assert found.sentence().startswith("paper < 1x (printed); here 0.5x")
+    assert found.verdict == "reproduced"
+
+
 @given(st.floats(-20, 40), st.floats(0, 20), st.floats(0.1, 10), st.floats(0, 10))
 def test_a_wider_tolerance_never_makes_a_claim_worse(
     middle: float, half: float, tolerance: float, more: float
@@ -176,6 +205,65 @@ def test_extremes_are_of_points_averaged_over_seeds(checked: Callable[..., Check
         assert found is not None
         assert found.value == pytest.approx(value)
         assert found.n == (12 if kind == "ratio" else 3)
+
+
+def scaling(**fields: Any) -> dict[str, Any]:
+    asked = {"kind": "scaling", "policy": "shuffled", **fields}
+    return {"claims": [CLAIM | {"statistic": asked}]}
+
+
+def test_scaling_pairs_points_by_seed_and_the_other_axes(checked: Callable[..., Check]) -> None:
+    """x = 2 over x = 1 per mode and seed; other policies' runs do not count."""
+
+    def metrics(spec: RunSpec) -> dict[str, Any]:
+        config = spec.config
+        shared = (1 + config["seed"]) * (7 if config["mode"] == "slow" else 1)
+        own = 1.9 if config["x"] == 2.0 else 1.0
+        return {"score": shared * own if config["policy"] == "shuffled" else 1.0}
+
+    asked = scaling(where={"x": 2.0}, over_where={"x": 1.0})
+    found = checked(metrics, **asked)
+    assert found.estimate is not None
+    assert (found.estimate.value, found.estimate.n) == (pytest.approx(1.9), 6)
+    assert found.estimate.half_width == pytest.approx(0, abs=1e-9)
+    assert len(found.run_ids) == 12
+
+
+def test_scaling_counts_complete_pairs_within_where(checked: Callable[..., Check]) -> None:
+    def metrics(spec: RunSpec) -> dict[str, Any] | None:
+        gone = spec.config["x"] == 1.0 and spec.config["seed"] == 1
+        return None if gone else {"score": 3.0 if spec.config["mode"] == "slow" else 1.0}
+
+    asked = scaling(where={"x": 2.0, "mode": "slow"}, over_where={"x": 1.0})
+    within = checked(metrics, **asked).estimate
+    assert within is not None
+    assert (within.value, within.n) == (1.0, 2)
+
+
+def test_scaling_across_an_axis_and_without_runs(checked: Callable[..., Check]) -> None:
+    def metrics(spec: RunSpec) -> dict[str, Any]:
+        return {"score": 3.0 if spec.config["mode"] == "slow" else 1.5}
+
+    across = checked(metrics, **scaling(where={"mode": "slow"}, over_where={"mode": "fast"}))
+    assert across.estimate is not None
+    assert (across.estimate.value, across.estimate.n) == (2.0, 6)
+    none = checked(metrics, **scaling(where={"x": 2.0}, over_where={"x": 9.0}))
+    assert (none.estimate, none.verdict) == (None, "not_run")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kind": "scaling", "policy": "arrival"}, "over_where"),
+        ({"kind": "scaling", "where": {"x": 2}, "over_where": {"x": 1}}, "needs policy"),
+        ({"kind": "scaling", "policy": "arrival", "over_where": {"x": 1}}, "where must hold"),
+        ({"kind": "mean", "over_where": {"x": 1}}, "takes no over_where"),
+        ({"kind": "scaling", "policy": "arrival", "over": "shuffled"}, "takes no over"),
+    ],
+)
+def test_a_scaling_statistic_is_complete_or_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Claim.model_validate(CLAIM | {"statistic": fields})
 
 
 def test_mean_is_over_the_runs_of_the_policy_or_of_all(checked: Callable[..., Check]) -> None:

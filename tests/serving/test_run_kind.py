@@ -79,3 +79,52 @@ def test_bad_configurations_are_refused(changes, message):
     """Every slip has its own message."""
     with pytest.raises(ValidationError, match=message):
         KIND.Config.model_validate(SMALL | changes)
+
+
+@pytest.mark.parametrize("policy", ["prefix_dfs", "blendserve"])
+def test_replicas_share_the_pool(policy):
+    """Two ranks: the same requests and sharing to save, less time, shares within [0, 1]."""
+    one, two = (run(policy, ranks=ranks).metrics for ranks in (1, 2))
+    same = ("requests_done", "max_sharing", "density", "sampled_requests", "kv_blocks")
+    assert [one[name] for name in same] == [two[name] for name in same]
+    assert one["makespan_s"] / 2 < two["makespan_s"] < one["makespan_s"]
+    assert two["ideal_compute_s"] == pytest.approx(one["ideal_compute_s"] / 2)
+    assert two["throughput_tokens_s"] == pytest.approx(2 * two["throughput_per_gpu_tokens_s"])
+    assert one["replica_use"] == 1 > two["replica_use"] > 0.5
+    assert 0 < two["share_of_ideal_optimum"] <= two["share_of_practical_optimum"] <= 1
+    assert 0 < two["compute_busy_share"] <= 1
+
+
+def test_disaggregated_replicas_run_a_one_ended_order():
+    """Every metric is there; the tables say how busy each instance was; two ends are refused."""
+    split = {"disaggregated": {"prefill": 1, "decode": 2}, "kv_reserve": 0.0}
+    outcome = run("prefix_dfs", **split)
+    assert set(outcome.metrics) == set(KIND.metrics)
+    assert outcome.metrics["requests_done"] == 1500
+    assert outcome.tables["instances"]["decodes"] == [0.0, 1.0, 1.0]
+    assert all(0 < share <= 1 for share in outcome.tables["instances"]["busy_share"])
+    ends = outcome.tables["use_over_time"]["end_s"]
+    assert 0 < ends[-1] <= outcome.metrics["makespan_s"] * (1 + 1e-9)
+    with pytest.raises(ValueError, match="one-ended"):
+        run("blendserve", **split, estimate={"kind": "mean"})
+
+
+def test_values_of_one_byte_leave_room_for_twice_the_kv():
+    """FP8 halves what a KV token takes."""
+    full, half = (run("arrival", value_bytes=n).metrics["kv_blocks"] for n in (2, 1))
+    assert half == pytest.approx(2 * full, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kv_reserve": "peak"}, "set kv_reserve: 0.0"),
+        ({"kv_reserve": 0.0, "ranks": 2, "rules": "sglang"}, "set rules: vllm, ranks: 1"),
+        ({"kv_reserve": 0.0, "gpus": 2}, "set gpus: 1"),
+    ],
+)
+def test_disaggregation_says_what_it_does_not_combine_with(changes, message):
+    """The engine has rules of its own."""
+    split = {"disaggregated": {"prefill": 1, "decode": 1}}
+    with pytest.raises(ValidationError, match=message):
+        KIND.Config.model_validate(SMALL | split | changes)

@@ -68,7 +68,7 @@ def test_tables_are_keyed_by_name_and_plausible():
     assert all(gpu_named(name).name == name for name in GPUS)
     assert all(model_named(name).name == name for name in MODELS)
     for entry in [*GPUS.values(), *MODELS.values()]:
-        numbers = [v for v in dataclasses.astuple(entry) if isinstance(v, int | float)]
+        numbers = [v for v in dataclasses.astuple(entry) if type(v) in (int, float)]
         assert min(numbers) > 0
 
 
