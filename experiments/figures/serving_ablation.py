@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.figures.blendserve_orders_mixes import mix_label
+from experiments.figures.serving_mixes import mix_label
 from experiments.figures.parts import new_figure, summarise
 from experiments.figures.serving_orders import as_points, explain_whiskers
 from experiments.figures.style import INK, Look
@@ -119,8 +119,15 @@ def _marks(
         low, high = rows["low"].fillna(rows["mean"]), rows["high"].fillna(rows["mean"])
         spread = [(mean - low).clip(lower=0), (high - mean).clip(lower=0)]
         axes.errorbar(
-            mean, at, xerr=spread, fmt=own.marker, color=own.colour, markersize=5.5,
-            elinewidth=1.2, capsize=2.5, label=pool,
+            mean,
+            at,
+            xerr=spread,
+            fmt=own.marker,
+            color=own.colour,
+            markersize=5.5,
+            elinewidth=1.2,
+            capsize=2.5,
+            label=pool,
         )
     axes.set_yticks(range(len(variants)), list(variants))
     axes.set_ylim(len(variants) - 0.5, -0.5)

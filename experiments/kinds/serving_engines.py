@@ -63,4 +63,3 @@ def _disaggregated(case: Case, wanted: Disaggregated, estimate: Estimate, plan: 
         "steps": ran.steps.tolist(),
     }
     return Ran(ran.whole, float((ran.busy_ns / makespan).mean()), {"instances": instances})
-

@@ -62,11 +62,17 @@ def prepare(config: ServingConfig, seed: int) -> Case:
     block = config.tokens_per_block()
     blocks = config.kv_bytes() // (model.kv_bytes_per_token * model.kv_copies(config.gpus) * block)
     overlap = overlap_named(**config.overlap.model_dump())
-    size = {"max_tokens": config.max_batched_tokens, "gpus": config.gpus}
-    size["quantum"] = config.token_quantum
-    # Without arrivals a schedule does not depend on time: other overlap models cost one sum each.
-    size["alternatives"] = () if config.arrivals else tuple(WHAT_IF.values())
-    costs = step_costs(gpu, model, overlap, profiled=profiled, **size)
+    costs = step_costs(
+        gpu,
+        model,
+        overlap,
+        max_tokens=config.max_batched_tokens,
+        profiled=profiled,
+        gpus=config.gpus,
+        quantum=config.token_quantum,
+        # Without arrivals a schedule does not depend on time: other models cost one sum each.
+        alternatives=() if config.arrivals else tuple(WHAT_IF.values()),
+    )
     engine = EngineConfig(
         costs,
         blocks,
@@ -128,9 +134,7 @@ def metrics(case: Case, estimate: Estimate, result: EngineResult) -> dict[str, A
     saved = max_saved_tokens(pool)
     compute = float(case.resources.comp_s(np.asarray(tokens - saved, np.float64))) / replicas
     memory = float(case.resources.mem_s(pool.prompt_tokens, output).sum()) / replicas
-    peak = ResourceModel.of(
-        gpu_named(case.config.gpu), case.config.shape(), gpus=case.config.gpus
-    )
+    peak = ResourceModel.of(gpu_named(case.config.gpu), case.config.shape(), gpus=case.config.gpus)
     practical = optimum_s(case.engine.costs, compute, memory)
     error = np.abs(estimate.output_tokens - case.workload.output_tokens)
     return {

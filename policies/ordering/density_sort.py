@@ -32,7 +32,10 @@ class Densities:
     def of(cls, view: PoolView) -> Densities:
         """Build the tree and compute both times from the estimated lengths."""
         prompt, output = view.pool.prompt_tokens, view.estimated_output_tokens
-        compute, memory = view.resources.comp_s(prompt + output), view.resources.mem_s(prompt, output)
+        compute, memory = (
+            view.resources.comp_s(prompt + output),
+            view.resources.mem_s(prompt, output),
+        )
         return cls(view, build_tree(view.pool), compute, memory)
 
     def sorted_order(self, loose: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:

@@ -48,9 +48,7 @@ def _or_what_holds_them(
     """Return the excess, replaced per piece and side by what holds the piece where cheaper."""
     compute, memory = densities.compute_s, densities.memory_s
     held = np.bincount(piece, memory)
-    mean = np.divide(
-        np.bincount(piece, compute), held, out=np.zeros(held.size), where=held > 0
-    )
+    mean = np.divide(np.bincount(piece, compute), held, out=np.zeros(held.size), where=held > 0)
     own = compute - memory * mean[piece]
     own[(np.abs(own) < SAME * compute) | (held[piece] == 0)] = 0.0
     value = excess.copy()

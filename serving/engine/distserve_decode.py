@@ -21,9 +21,7 @@ def _roomiest(decodes: Decodes) -> int:
     best = -1
     for j in range(decodes.free.size):
         seated = decodes.count[j] + decodes.inbound_count[j]
-        if seated < decodes.running.shape[1] and (
-            best < 0 or decodes.free[j] > decodes.free[best]
-        ):
+        if seated < decodes.running.shape[1] and (best < 0 or decodes.free[j] > decodes.free[best]):
             best = j
     return best
 
@@ -48,7 +46,7 @@ def _send(state: State, limits: Limits, r: int, j: int) -> None:
     """Book both links, one transfer after the other, and put r on its way to j."""
     requests, decodes, i = state.requests, state.decodes, state.requests.source[r]
     begin = max(state.c[s.NOW_NS], state.prefills.sent_ns[i], decodes.received_ns[j])
-    end = begin + int(math.ceil(requests.computed[r] * limits.transfer_token_ns))
+    end = begin + math.ceil(requests.computed[r] * limits.transfer_token_ns)
     state.prefills.sent_ns[i] = end
     decodes.received_ns[j] = end
     place = (decodes.inbound_head[j] + decodes.inbound_count[j]) % decodes.inbound.shape[1]

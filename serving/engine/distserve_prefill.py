@@ -117,9 +117,7 @@ def _compute(problem: Problem, state: State, i: int, r: int, tokens: int) -> int
 
 
 @numba.njit(cache=True)
-def start_prefill(
-    problem: Problem, state: State, limits: Limits, costs: StepCosts, i: int
-) -> None:
+def start_prefill(problem: Problem, state: State, limits: Limits, costs: StepCosts, i: int) -> None:
     """Fill a step of idle instance i first come first served, and begin it if it has work."""
     prefills, c = state.prefills, state.c
     budget, pairs, sampled = limits.max_batched_tokens, 0, 0

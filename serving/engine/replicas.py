@@ -65,9 +65,7 @@ def _own_estimate(estimate: Estimate, share: RankShare) -> Estimate:
     return Estimate(estimate.output_tokens[share.requests], run_first)
 
 
-def _together(
-    results: Sequence[EngineResult], shares: Sequence[RankShare], n: int
-) -> RanksResult:
+def _together(results: Sequence[EngineResult], shares: Sequence[RankShare], n: int) -> RanksResult:
     makespans = np.array([result.totals.makespan_ns for result in results], np.int64)
     slowest = results[int(makespans.argmax())]
     sums = {

@@ -130,7 +130,11 @@ class Surface:
 
 
 # Models under which every run is timed besides its own: h of `partial` interpolates the first two.
-WHAT_IF: dict[str, Overlap] = {"sum": Sum(), "max": Max(), "interference": Interference()}
+WHAT_IF: dict[str, Sum | Max | Interference] = {
+    "sum": Sum(),
+    "max": Max(),
+    "interference": Interference(),
+}
 
 OVERLAPS: dict[str, type] = {
     "sum": Sum,

@@ -1,5 +1,7 @@
 """Cutting a plan over ranks: nothing is lost, at most a path per cut, and work is balanced."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -79,7 +81,7 @@ def test_a_cut_loses_one_path_at_most(workload, order, ranks):
     pieces = pieces_of(plan.sequence, shares)
     at_cuts = sum(
         len(held_blocks(pool, before[-1:]) & held_blocks(pool, after[:1]))
-        for before, after in zip(pieces[:-1], pieces[1:], strict=True)
+        for before, after in itertools.pairwise(pieces)
     )
     whole = len(held_blocks(pool, plan.sequence))
     assert sum(len(held_blocks(pool, piece)) for piece in pieces) == whole + at_cuts
@@ -144,7 +146,7 @@ def test_an_adaptive_plan_is_refused():
             return int(np.flatnonzero(batch.status == NEW)[0])
 
     view = view_of(random_workload(np.random.default_rng(0), 5, 2))
-    with pytest.raises(ValueError, match="Asks decides while the batch runs.*ranks = 1"):
+    with pytest.raises(ValueError, match=r"Asks decides while the batch runs.*ranks = 1"):
         cut_plan(Asks(), view, NOBODY, 2)
 
 

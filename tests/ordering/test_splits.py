@@ -60,7 +60,8 @@ def test_charges_stay_within_the_budget(workload, budget):
     densities = Densities.of(view_of(workload))
     charge = cut_cost_tokens(densities.tree, workload.pool.block_tokens)
     assert charge[relocate_outliers(densities, budget)].sum() <= budget
-    assert charge[cut_into_units(densities.tree, workload.pool.block_tokens, budget)].sum() <= budget
+    units = cut_into_units(densities.tree, workload.pool.block_tokens, budget)
+    assert charge[units].sum() <= budget
 
 
 def test_outliers_leave_their_group():

@@ -1,6 +1,6 @@
 """The fast engine equals the reference, nanosecond by nanosecond, and both keep the laws."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ class Case:
     config: EngineConfig
     order: str
     paced: bool
-    variant: Parameters = Parameters()
+    variant: Parameters = field(default_factory=Parameters)
 
 
 VARIANTS = st.builds(
