@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from experiments.claims import Check, check_claims
-from experiments.doctor import capabilities
+from experiments.doctor import CAPABILITY_NAMES, capabilities
 from experiments.executors.base import Executor
 from experiments.identity import RunSpec
 from experiments.kinds.base import KINDS
@@ -51,12 +51,15 @@ class Outcome:
 
 
 def lacks_of(plan: Plan) -> tuple[str, ...]:
-    """Return the capabilities that the experiment needs and this machine does not have."""
-    needs = {*plan.manifest.needs, *KINDS.get(plan.manifest.kind).needs}
+    """Return the capabilities and data that the experiment needs and this machine lacks."""
+    kind = KINDS.get(plan.manifest.kind)
+    needs, data = {*plan.manifest.needs, *kind.needs}, ()
+    if hasattr(kind, "lacks"):
+        data = dict.fromkeys(text for spec in plan.runs for text in kind.lacks(spec.config))
     if not needs:
-        return ()
+        return tuple(data)
     present = {c.name for c in capabilities() if c.present}
-    return tuple(sorted(needs - present))
+    return (*sorted(needs - present), *data)
 
 
 def todo_of(plan: Plan, store: Store, options: Options) -> tuple[list[RunSpec], Tally]:
@@ -168,7 +171,8 @@ def summary(outcomes: Sequence[Outcome]) -> Iterator[str]:
         if tally.stale:
             extra.append(f"{tally.stale} stale: made by older code; --refresh redoes them")
         if outcome.lacks:
-            extra.append(f"needs {', '.join(outcome.lacks)}: see `triptych doctor`")
+            known = " (see `triptych doctor`)" if set(outcome.lacks) & {*CAPABILITY_NAMES} else ""
+            extra.append(f"needs {', '.join(outcome.lacks)}{known}")
         yield f"{plan.manifest.id} ({plan.size}): " + "; ".join([counts, *extra])
         yield from (f"  {check.claim.id}: {check.sentence()}" for check in outcome.checks)
         if outcome.trouble:

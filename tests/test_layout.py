@@ -32,7 +32,7 @@ LEAVES = (
 BASE = (*LEAVES, "experiments.setup")
 POLICIES = ("policies.congestion", "policies.ordering", "policies.search", "policies.distill")
 SIMULATORS = ("sim.gpu", "sim.net")
-ENGINES = ("serving.engine", "serving.traces", "emu", "tuning")
+ENGINES = ("serving.engine", "serving.profiles", "serving.traces", "emu", "tuning")
 ARROWS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(LEAVES, LEAVES),
     "experiments.setup": ("experiments.paths",),
@@ -43,6 +43,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "sim.gpu": LEAVES,
     "sim.net": (*LEAVES, "policies.congestion"),
     "serving.traces": (*BASE, "serving"),
+    "serving.profiles": (*BASE, "serving", "serving.traces", "sim.gpu"),
     "serving.engine": (*BASE, "serving", "policies.ordering", "sim.gpu"),
     "emu": (*BASE, "policies.congestion", "sim.net"),
     "tuning": (*BASE, "policies.search", "sim.gpu"),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.figures.serving_mixes import mix_label
 from experiments.figures.parts import new_figure, summarise
+from experiments.figures.serving_mixes import mix_label
 from experiments.figures.serving_orders import (
     BASELINE,
     as_points,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from experiments.figures.serving_mixes import mix_label
 from experiments.figures.parts import new_figure, summarise
+from experiments.figures.serving_mixes import mix_label
 from experiments.figures.serving_orders import as_points, explain_whiskers
 from experiments.figures.style import INK, Look
 from experiments.tables import Results

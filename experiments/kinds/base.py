@@ -45,7 +45,10 @@ class RunKind(Protocol):
     under `policies:` for this kind, or None if the kind compares no policies. `needs` names
     capabilities of `triptych doctor` without which no run of this kind can start. A kind in whose
     runs further policies of the same registry take part has a static method
-    `other_policies(config) -> names`, so that changes of their code are noticed too.
+    `other_policies(config) -> names`, so that changes of their code are noticed too. A kind whose
+    runs read data that a machine may not have, and for which nothing can stand in, has a static
+    method `lacks(config) -> messages` of a resolved configuration: what is absent and where to get
+    it. Such runs are planned but not started.
     """
 
     name: ClassVar[str]

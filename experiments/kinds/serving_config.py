@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from experiments.kinds.base import Config
+from experiments.kinds.serving_rates import check_rates
 from experiments.kinds.serving_workloads import MixWorkload, Workloads, known
 from policies.ordering.base import ORDERS
 from sim.gpu.hardware import gpu_named
@@ -114,9 +115,16 @@ class ServingConfig(Config):
     value_bytes: Literal[1, 2] = Field(
         default=2, description="Bytes of a weight and of a KV entry: 2 for FP16, 1 for FP8."
     )
-    rates: Literal["peak", "profiled"] = Field(
-        default="peak", description="Data-sheet or measured rates."
+    rates: Literal["peak", "profiled", "measured"] = Field(
+        default="peak",
+        description="Data-sheet rates, those that a paper profiled, or a measured profile.",
     )
+    profile: str | None = Field(
+        default=None,
+        description="Measured dense operators: a name in the catalogue of profiles, or a file."
+        " Profiled rates stand in for a catalogued one that is absent.",
+    )
+    profile_sha256: str | None = Field(default=None, description="Filled in when resolved.")
     memory: Memory = Memory(kv_fraction=0.75)
     block_tokens: int | None = Field(
         default=None, ge=1, le=8192, description="Tokens per KV block; the workload's own if null."
@@ -196,7 +204,7 @@ class ServingConfig(Config):
 
     @model_validator(mode="after")
     def _fits_memory(self) -> ServingConfig:
-        gpu_named(self.gpu).rates(self.rates == "profiled")
+        check_rates(self)
         overlap_named(**self.overlap.model_dump())
         memory = gpu_named(self.gpu).memory_bytes * self.gpus
         weights = self.shape().weight_bytes

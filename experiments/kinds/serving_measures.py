@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from experiments.kinds import serving_rates
 from experiments.kinds.serving_config import ServingConfig
 from experiments.kinds.serving_pools import make_workload, notes_on
+from experiments.kinds.serving_rates import costs_of
 from policies.ordering.base import FINISHED, REJECTED, Plan, RequestOrder
 from serving.density import ResourceModel
 from serving.engine.config import EngineConfig
@@ -28,8 +30,8 @@ from serving.sharing import max_saved_tokens, pool_density
 from serving.tree import build_tree
 from sim.gpu.combine import combine
 from sim.gpu.hardware import gpu_named
-from sim.gpu.overlap import WHAT_IF, overlap_named
-from sim.gpu.step_cost import StepCosts, step_costs
+from sim.gpu.overlap import WHAT_IF
+from sim.gpu.step_cost import StepCosts
 from sim.streams import stream
 
 NS_PER_S = 1e9
@@ -57,22 +59,10 @@ def prepare(config: ServingConfig, seed: int) -> Case:
     Raises:
         ValueError: the workload cannot be read or generated, or the KV cache holds no block.
     """
-    gpu, model = gpu_named(config.gpu), config.shape()
-    profiled = config.rates == "profiled"
+    model = config.shape()
     block = config.tokens_per_block()
     blocks = config.kv_bytes() // (model.kv_bytes_per_token * model.kv_copies(config.gpus) * block)
-    overlap = overlap_named(**config.overlap.model_dump())
-    costs = step_costs(
-        gpu,
-        model,
-        overlap,
-        max_tokens=config.max_batched_tokens,
-        profiled=profiled,
-        gpus=config.gpus,
-        quantum=config.token_quantum,
-        # Without arrivals a schedule does not depend on time: other models cost one sum each.
-        alternatives=() if config.arrivals else tuple(WHAT_IF.values()),
-    )
+    costs, resources = costs_of(config)
     engine = EngineConfig(
         costs,
         blocks,
@@ -84,7 +74,6 @@ def prepare(config: ServingConfig, seed: int) -> Case:
         rules=config.rules,
         arrivals=config.arrivals,
     )
-    resources = ResourceModel.of(gpu, model, profiled=profiled, gpus=config.gpus)
     return Case(config, seed, make_workload(config.workload, seed, block), resources, engine)
 
 
@@ -201,4 +190,5 @@ def use_over_time(case: Case, result: EngineResult) -> dict[str, list[float]]:
 
 def notes(case: Case) -> list[str]:
     """Return what a reader must know of the workload."""
-    return notes_on(case.config.workload, case.workload)
+    about_rates = serving_rates.notes(case.config)
+    return [*notes_on(case.config.workload, case.workload), *about_rates]

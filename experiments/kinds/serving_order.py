@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from experiments.kinds import serving_rates
 from experiments.kinds.base import Outcome, register
 from experiments.kinds.serving_config import ServingConfig
 from experiments.kinds.serving_settle import settled
@@ -64,11 +65,12 @@ class ServingOrder:
 
     @staticmethod
     def resolve(config: dict[str, Any]) -> dict[str, Any]:
-        """Replace a trace by its digest, or by its generator where it is absent.
+        """Replace a trace by its digest, or by its generator where it is absent; rates likewise.
 
         Raises:
-            ValueError: the trace is absent and has no stand-in.
+            ValueError: the trace or the profile is absent and has no stand-in.
         """
+        config = serving_rates.settled(config)
         return {**config, "workload": settled(config["workload"])}
 
     @staticmethod

@@ -22,9 +22,9 @@ def next_arrival_ns(problem: Problem, run: Run) -> int:
 
 @numba.njit(cache=True)
 def let_arrive(problem: Problem, run: Run) -> None:
-    """Make new those that have come by now."""
+    """Make new those that have come by the time at which the scheduler last looked."""
     c = run.c
-    while next_arrival_ns(problem, run) <= c[s.MAKESPAN_NS]:
+    while next_arrival_ns(problem, run) <= c[s.SEEN_NS]:
         r = problem.by_arrival[c[s.ARRIVED]]
         c[s.ARRIVED] += 1
         if run.status[r] == FUTURE:
@@ -42,4 +42,5 @@ def idle(problem: Problem, run: Run) -> bool:
     ahead = next_arrival_ns(problem, run) - c[s.MAKESPAN_NS]
     add_idle(run.series, ahead)
     c[s.MAKESPAN_NS] += ahead
+    c[s.SEEN_NS] = c[s.MAKESPAN_NS]
     return True

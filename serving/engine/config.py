@@ -26,6 +26,9 @@ class EngineConfig:
             the first chunk (vLLM's `scheduler_reserve_full_isl`, from 0.19 on).
         rules: vLLM V1's scheduling (`serving.engine.reference`), or SGLang's, which has its own
             admission and takes no `kv_reserve`, `predict_peak` or `reserve_prompt`.
+        async_scheduling: a step is scheduled while the one before it runs, as vLLM can: what
+            finishes in a step holds its seat and blocks during the next one, and what arrives is
+            seen one step later. Only with vLLM's greedy admission.
         arrivals: requests come at the pool's `arrival_ns`; otherwise all are there at time 0.
     """
 
@@ -37,6 +40,7 @@ class EngineConfig:
     predict_peak: bool = False
     reserve_prompt: bool = False
     arrivals: bool = False
+    async_scheduling: bool = False
     rules: Literal["vllm", "sglang"] = "vllm"
 
     def __post_init__(self) -> None:
@@ -55,3 +59,6 @@ class EngineConfig:
         own = self.predict_peak or self.kv_reserve > 0.0 or self.reserve_prompt
         if self.rules == "sglang" and own:
             raise ValueError("SGLang's rules have an admission of their own")
+        greedy = self.kv_reserve == 0.0 and not self.predict_peak and self.rules == "vllm"
+        if self.async_scheduling and not greedy:
+            raise ValueError("async_scheduling is known with vLLM's greedy admission only")

@@ -18,7 +18,7 @@ from serving.engine.admit import admit, hit_blocks, settle
 from serving.engine.arrivals import idle, let_arrive
 from serving.engine.blocks import sound
 from serving.engine.config import EngineConfig
-from serving.engine.jump import finish_step, jump
+from serving.engine.jump import finish_step, jump, see_finished
 from serving.engine.problem import Problem
 from serving.engine.result import ConservationError, EngineResult, OrderError, Totals
 from serving.engine.schedule import serve_running
@@ -91,6 +91,9 @@ def _advance(
         if c[s.N_RUNNING] == 0:
             if not idle(problem, run):
                 return STALLED
+            continue
+        if c[s.TOKENS] == 0:  # all that runs has finished, and is seen to have now
+            see_finished(problem, blocks, run, scan)
             continue
         finish_step(problem, blocks, run, scan, costs)
         if _may_jump(run, limits):

@@ -13,16 +13,16 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from policies.ordering.base import FINISHED
 from serving.engine import state as s
 from serving.engine.arrivals import next_arrival_ns
 from serving.engine.problem import Problem
 from serving.engine.schedule import (
     give_block,
     label_full,
-    leave_batch,
+    leave_finished,
     relocate,
     reserve_of,
+    stay_finished,
 )
 from serving.engine.series import add_step
 from serving.engine.state import Blocks, Run, Scan
@@ -33,6 +33,7 @@ from sim.gpu.step_cost import Batch, StepCosts, add_what_if, step_cost
 def _count_step(blocks: Blocks, run: Run, costs: StepCosts, batch: Batch, free: int) -> None:
     c = run.c
     compute, memory, ns = step_cost(costs, batch)
+    c[s.SEEN_NS] = c[s.MAKESPAN_NS] if c[s.ASYNC] else c[s.MAKESPAN_NS] + ns
     c[s.MAKESPAN_NS] += ns
     c[s.STEPS] += 1
     c[s.COMPUTE_NS] += compute
@@ -46,21 +47,26 @@ def _count_step(blocks: Blocks, run: Run, costs: StepCosts, batch: Batch, free: 
 
 @numba.njit(cache=True)
 def _complete(problem: Problem, blocks: Blocks, run: Run, scan: Scan) -> None:
-    """Let finished requests leave, in running order."""
+    """Let finished requests leave, in running order; with async scheduling, a step later."""
     c = run.c
     total, kept = c[s.N_RUNNING], 0
     for i in range(total):
         r = run.running[i]
-        if run.generated[r] < problem.output[r]:
-            run.running[kept] = r
-            kept += 1
+        done = run.generated[r] == problem.output[r]
+        if done and (run.finish_ns[r] >= 0 or c[s.ASYNC] == 0):
+            leave_finished(problem, blocks, run, scan, r)
             continue
-        run.finish_ns[r] = c[s.MAKESPAN_NS]
-        run.status[r] = FINISHED
-        leave_batch(problem, blocks, run, scan, r)
-        run.computed[r] = 0
-        c[s.N_SETTLED] += 1
-        c[s.HEAD_LEFT] -= run.in_head[r]
+        if done:
+            stay_finished(run, r)
+        run.running[kept] = r
+        kept += 1
+
+
+@numba.njit(cache=True)
+def see_finished(problem: Problem, blocks: Blocks, run: Run, scan: Scan) -> None:
+    """Let what finished leave at once, for there is no step to schedule meanwhile."""
+    _complete(problem, blocks, run, scan)
+    run.c[s.SEEN_NS] = run.c[s.MAKESPAN_NS]
 
 
 @numba.njit(cache=True)
@@ -79,7 +85,7 @@ def finish_step(problem: Problem, blocks: Blocks, run: Run, scan: Scan, costs: S
     )
     _count_step(blocks, run, costs, batch, blocks.free[0])
     _note_first_tokens(run)
-    if done:
+    if done or c[s.N_LEAVING] > 0:
         _complete(problem, blocks, run, scan)
 
 
@@ -156,7 +162,7 @@ def jump(problem: Problem, blocks: Blocks, run: Run, scan: Scan, costs: StepCost
     free, k = blocks.free[0], 0
     stop = min(limit, min(c[s.ASK_AGAIN_AT], c[s.RETRY_AT]) - c[s.STEPS])
     next_arrival = next_arrival_ns(problem, run)
-    while k < stop and c[s.MAKESPAN_NS] < next_arrival:
+    while k < stop and c[s.SEEN_NS] < next_arrival:
         a = k % size
         free -= offsets[a + 1] - offsets[a]
         if free < 0:

@@ -57,6 +57,7 @@ class ReferenceEngine:
         self.context, self.generated = np.zeros((2, n), np.int64)
         self.arrived = 0
         self.ask_again_at = NEVER
+        self.seen_ns = 0  # arrivals up to then are known
         self.running: list[Request] = []
         self.resuming: deque[Request] = deque()
         self.candidate: int | None = None  # None: ask again; -1: the policy said "not now"
@@ -112,8 +113,8 @@ class ReferenceEngine:
         return int(self.problem.arrival_ns[self.problem.by_arrival[self.arrived]])
 
     def _let_arrive(self) -> None:
-        now, n = self.sums["makespan_ns"], len(self.requests)
-        while self.arrived < n and self._next_arrival_ns() <= now:
+        n = len(self.requests)
+        while self.arrived < n and self._next_arrival_ns() <= self.seen_ns:
             request = self.problem.by_arrival[self.arrived]
             self.arrived += 1
             if self.status[request] == FUTURE:
@@ -125,6 +126,7 @@ class ReferenceEngine:
         idle = self._next_arrival_ns() - self.sums["makespan_ns"]
         add_idle(self.series, idle)
         self.sums["makespan_ns"] += idle
+        self.seen_ns = self.sums["makespan_ns"]
 
     # -- running requests ---------------------------------------------------------------------
 
@@ -146,12 +148,15 @@ class ReferenceEngine:
         needed = self._blocks_for(request.computed + tokens) - len(request.blocks)
         while needed > len(self.cache.free):
             victim = self.running.pop()
-            self._drop(victim)
-            self.resuming.appendleft(victim)
+            self._preempt(victim)
             step.preempted = True
             if victim is request:
                 return False
         return True
+
+    def _preempt(self, victim: Request) -> None:
+        self._drop(victim)
+        self.resuming.appendleft(victim)
 
     def _drop(self, victim: Request) -> None:
         """Free all that a victim holds; it will compute everything again."""
@@ -317,6 +322,7 @@ class ReferenceEngine:
         }
         for name, amount in amounts.items():
             self.sums[name] += amount
+        self.seen_ns = self.sums["makespan_ns"]
         for request in self.running:
             request.scheduled = request.fresh = False
         for request in sampled:
@@ -332,7 +338,10 @@ class ReferenceEngine:
             self.first_ns[request.index] = now
         if request.generated == request.output:
             self.finish_ns[request.index] = now
-            self.status[request.index] = FINISHED
-            self.context[request.index] = 0
-            self._release(request)
-            self.candidate = None
+            self._leave(request)
+
+    def _leave(self, request: Request) -> None:
+        self.status[request.index] = FINISHED
+        self.context[request.index] = 0
+        self._release(request)
+        self.candidate = None

@@ -50,9 +50,10 @@ class SglangReference(ReferenceEngine):
         return bool((self.status == NEW).any())
 
     def _next_waiting(self, step: Step) -> Request | None:
-        """The plan's next request; what was retracted comes when nothing new is left."""
+        """The plan's next request; what was retracted comes when nothing new is left or runs."""
         candidate = self._candidate(step)
-        if candidate is None and self.candidate == NOT_NOW and not self._any_new():
+        none_new = not self._any_new() or not self.running
+        if candidate is None and self.candidate == NOT_NOW and none_new:
             return self.resuming[0] if self.resuming else None
         return candidate
 

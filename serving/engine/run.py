@@ -21,6 +21,7 @@ from serving.engine.config import EngineConfig
 from serving.engine.fast import run_fast
 from serving.engine.problem import is_permutation, make_problem
 from serving.engine.reference import ReferenceEngine
+from serving.engine.reference_async import AsyncReference
 from serving.engine.reference_sglang import SglangReference
 from serving.engine.result import EngineResult, OrderError
 from serving.estimates import Estimate
@@ -79,6 +80,7 @@ def simulate(
     problem = make_problem(workload, estimate, config)
     if engine == "reference":
         capacity = config.kv_blocks * workload.pool.block_tokens
-        readable = SglangReference if config.rules == "sglang" else ReferenceEngine
+        readable = AsyncReference if config.async_scheduling else ReferenceEngine
+        readable = SglangReference if config.rules == "sglang" else readable
         return readable(problem, config, as_adaptive(plan, problem.prompt, capacity)).run()
     return run_fast(problem, config, plan, skip=engine == "fast")

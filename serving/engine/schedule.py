@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numba
 
-from policies.ordering.base import PREEMPTED
+from policies.ordering.base import FINISHED, PREEMPTED
 from serving.engine import state as s
 from serving.engine.blocks import label, release, take
 from serving.engine.peak import leaves
@@ -84,6 +84,30 @@ def leave_batch(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan, r: int
 
 
 @numba.njit(cache=True)
+def leave_finished(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan, r: int) -> None:
+    """Let r, which has all its output, go for good; the caller updates `running`."""
+    c = run.c
+    if run.finish_ns[r] < 0:
+        run.finish_ns[r] = c[s.MAKESPAN_NS]
+    else:
+        c[s.N_LEAVING] -= 1
+    run.status[r] = FINISHED
+    leave_batch(problem, blocks, run, scan, r)
+    run.computed[r] = 0
+    c[s.N_SETTLED] += 1
+    c[s.HEAD_LEFT] -= run.in_head[r]
+
+
+@numba.njit(cache=True)
+def stay_finished(run: Run, r: int) -> None:
+    """Note the end of r, which the scheduler will only see after the next step."""
+    run.finish_ns[r] = run.c[s.MAKESPAN_NS]
+    run.prefill_until[r] = s.NEVER  # what keeps it from decoding in place
+    run.c[s.N_LEAVING] += 1
+    run.c[s.EVENTS] += 1
+
+
+@numba.njit(cache=True)
 def book(run: Run, scan: s.Scan, r: int, sign: int) -> None:
     """Add or take r's footprint to or from the account of its side."""
     if run.side[r] == 0:
@@ -106,6 +130,10 @@ def relocate(problem: Problem, run: Run, scan: s.Scan, r: int) -> None:
 def _preempt_tail(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan) -> int:
     c = run.c
     r = int(run.running[c[s.N_RUNNING] - 1])
+    c[s.PREEMPTED_NOW] = 1
+    if run.finish_ns[r] >= 0:
+        leave_finished(problem, blocks, run, scan, r)
+        return r
     c[s.DROPPED] += run.computed[r]
     c[s.PREEMPTIONS] += 1
     run.preempted[r] += 1
@@ -114,7 +142,6 @@ def _preempt_tail(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan) -> i
     run.status[r] = PREEMPTED
     run.resuming[c[s.N_RESUMING]] = r
     c[s.N_RESUMING] += 1
-    c[s.PREEMPTED_NOW] = 1
     return r
 
 
@@ -160,6 +187,9 @@ def serve_running(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan) -> N
     i = _decode_in_place(problem, run, 0)
     while i < c[s.N_RUNNING] and c[s.BUDGET] > 0:
         r = int(run.running[i])
+        if run.finish_ns[r] >= 0:  # leaves after this step
+            i = _decode_in_place(problem, run, i + 1)
+            continue
         tokens = min(problem.prompt[r] + run.generated[r] - run.computed[r], c[s.BUDGET])
         needed = blocks_for(problem, run.computed[r] + tokens) - run.held[r]
         while needed > blocks.free[0]:

@@ -64,7 +64,8 @@ def prefill_new(problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: 
         if r == NEED_ANSWER:
             return False
         begun = c[s.N_SETTLED] + c[s.N_RUNNING] + c[s.N_RESUMING] + c[s.N_FUTURE]
-        retracted = r == NOT_NOW and begun == run.status.size and c[s.N_RESUMING] > 0
+        none_new = begun == run.status.size or c[s.N_RUNNING] == 0
+        retracted = r == NOT_NOW and none_new and c[s.N_RESUMING] > 0
         if retracted:
             r = int(run.resuming[0])
         if r == NOT_NOW:

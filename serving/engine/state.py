@@ -60,8 +60,11 @@ from serving.engine.sglang_rules import START_RATIO
     CREDIT_RIGHT,
     BUDGET_LEFT,
     BUDGET_RIGHT,
+    ASYNC,
+    N_LEAVING,
+    SEEN_NS,
     N_COUNTERS,
-) = range(47)
+) = range(50)
 
 ASK = -2  # CANDIDATE: the plan must be asked; -1: it said "not now"
 NEVER = 1 << 62
@@ -201,16 +204,17 @@ def new_run(problem: Problem, config: EngineConfig) -> Run:
         free_seats=np.arange(seats, dtype=np.int32)[::-1].copy(),
         running=np.zeros(seats, np.int64),
         by_end=np.zeros(seats, np.int64),
-        c=_counters(problem, in_head),
+        c=_counters(problem, in_head, config.async_scheduling),
         what_if_ns=np.zeros(config.costs.what_if.codes.size, np.int64),
         series=new_series(),
         **columns,
     )
 
 
-def _counters(problem: Problem, in_head: np.ndarray) -> np.ndarray:
+def _counters(problem: Problem, in_head: np.ndarray, lagging: bool) -> np.ndarray:
     c = np.zeros(N_COUNTERS, np.int64)
     c[CANDIDATE] = ASK
+    c[ASYNC] = lagging
     c[CANDIDATE_SIDE] = -1
     c[RIGHT] = problem.prompt.size - 1
     c[N_FUTURE] = int(problem.fits.sum())

@@ -31,6 +31,23 @@ def rounded_up(max_tokens: int, quantum: int) -> NDArray[np.int64]:
     return -(-np.arange(max_tokens + 1) // quantum) * quantum
 
 
+def padded(max_tokens: int, captured: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return int64[max_tokens + 1]: each number of tokens, rounded up to a captured CUDA graph.
+
+    vLLM replays the next larger graph of `captured` sizes and computes on its padding; beyond the
+    largest, and where nothing is captured, a step runs as it is.
+
+    Raises:
+        ValueError: a size is below 1.
+    """
+    if captured and min(captured) < 1:
+        raise ValueError(f"sizes of captured graphs must be >= 1, got {min(captured)}")
+    tokens = np.arange(max_tokens + 1)
+    sizes = np.unique([size for size in captured if size <= max_tokens]).astype(np.int64)
+    larger = np.searchsorted(sizes, tokens)
+    return np.where(larger < sizes.size, np.r_[sizes, 0][larger], tokens) * (tokens > 0)
+
+
 def analytic_dense_ns(
     gpu: Gpu, model: LlmShape, max_tokens: int, *, profiled: bool, gpus: int, quantum: int
 ) -> NDArray[np.float64]:

@@ -96,7 +96,7 @@ class StepCosts(NamedTuple):
     fixed_ns: float
     overlap_code: int
     overlap_numbers: NDArray[np.float64]
-    what_if: WhatIf
+    what_if: WhatIf = what_if(())
 
 
 def step_costs(

@@ -105,6 +105,7 @@ def cases(draw):
         predict_peak=reserve < 0,
         reserve_prompt=not sglang and draw(st.booleans()),
         rules="sglang" if sglang else "vllm",
+        async_scheduling=not sglang and reserve == 0 and draw(st.booleans()),
         arrivals=kind != "sample" and draw(st.booleans()),
     )
     return Case(

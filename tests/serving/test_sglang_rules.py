@@ -107,3 +107,14 @@ def test_other_admission_rules_are_refused():
     """kv_reserve and the like belong to vLLM's rules."""
     with pytest.raises(ValueError, match="admission of their own"):
         replace(config(9), kv_reserve=0.5)
+
+
+@pytest.mark.parametrize("engine", ["fast", "stepwise", "reference"])
+def test_a_retracted_request_of_the_sample_comes_back_before_the_rest(engine):
+    """The others wait for the sample, so it must not wait until they are gone."""
+    pool = RequestPool.from_tokens([[1, 2], [3, 4], [5, 6]], 2)
+    workload = Workload.of(pool, [8, 8, 2], "two sampled, one after them")
+    guess = Estimate(np.ones(3), np.array([0, 1]))
+    result = simulate(workload, guess, OneEnded(np.arange(3)), config(7, max_seqs=2), engine)
+    assert result.totals.preemptions == 1
+    assert result.first_token_ns[2] > result.finish_ns[:2].max()

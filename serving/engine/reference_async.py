@@ -1,0 +1,54 @@
+"""The reference engine with vLLM's async scheduling.
+
+While a step runs, the next one is scheduled, from what was known when the running one began. So
+a request that gets its last token in a step still holds its seat and blocks while the next one is
+scheduled, though it gets no tokens: the scheduler knows how long each may become (vLLM skips it
+for having reached `max_tokens`). If it is taken as a victim, it leaves. What arrives during a
+step is seen when the next but one is scheduled. Where nothing is left to schedule, the engine
+waits for the running step, and sees all.
+"""
+
+from __future__ import annotations
+
+from policies.ordering.base import RUNNING
+from serving.engine.reference import ReferenceEngine
+from serving.engine.reference_state import Request, Step
+
+
+class AsyncReference(ReferenceEngine):
+    """vLLM's rules, seen one step late."""
+
+    def _serve_running(self, step: Step) -> None:
+        """Serve those that have not finished; the others keep their places among them."""
+        i = 0
+        while i < len(self.running) and step.budget > 0:
+            request = self.running[i]
+            if not _finished(request):
+                tokens = min(request.known - request.computed, step.budget)
+                if not self._make_room(request, tokens, step):
+                    break
+                self._schedule(request, tokens, step)
+            i += 1
+
+    def _preempt(self, victim: Request) -> None:
+        if _finished(victim):
+            super()._leave(victim)
+        else:
+            super()._preempt(victim)
+
+    def _finish(self, step: Step) -> None:
+        begun = self.sums["makespan_ns"]
+        leaving = [request for request in self.running if _finished(request)]
+        if step.tokens > 0:
+            super()._finish(step)
+        self.seen_ns = begun
+        for request in leaving:
+            super()._leave(request)
+        self.running = [r for r in self.running if self.status[r.index] == RUNNING]
+
+    def _leave(self, request: Request) -> None:
+        """Nobody sees yet that it has finished."""
+
+
+def _finished(request: Request) -> bool:
+    return request.generated == request.output
