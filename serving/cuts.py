@@ -49,9 +49,8 @@ def computed_tokens(
     loose = nothing_loose(tree) if loose is None else loose
     users = subtree_sums(tree, np.ones(tree.node_of_request.size), loose)
     per_user = _down(tree.parent, tree.run_blocks, tree.depth_blocks, loose, users)
-    blocks = per_user[tree.node_of_request]
     whole = pool.blocks_per_request
-    blocks = np.where(loose[k:], whole, blocks)
+    blocks = np.where(loose[k:], whole, per_user[tree.node_of_request]).astype(np.float64)
     return blocks * pool.block_tokens + (pool.prompt_tokens - whole * pool.block_tokens)
 
 

@@ -63,4 +63,5 @@ def unit_density(
     unit: NDArray[np.int64], compute_s: NDArray[np.float64], memory_s: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return float64[n], at each place the density of its unit; all arguments are by place."""
-    return ratio(np.bincount(unit, compute_s), np.bincount(unit, memory_s))[unit]
+    sums = [np.bincount(unit, seconds).astype(np.float64) for seconds in (compute_s, memory_s)]
+    return ratio(sums[0], sums[1])[unit]
