@@ -38,7 +38,7 @@ def draw_grid(results: Results, printed: Printed) -> Figure:
     cells = cells_of(results)
     ours = _matrix(cells, {_key(row): row["mean"] for row in cells.to_dict("records")})
     maps = 3 if printed else 1
-    figure = new_figure(11.0 if printed else 7.5, 5.6 if printed else 3.6)
+    figure = new_figure(11.0 if printed else 8.4, 5.6 if printed else 3.6)
     panels = figure.subplots(1, maps + 1, width_ratios=[*[1.0] * maps, 1.5 if printed else 1.2])
     known = [*ours[np.isfinite(ours)].tolist(), *printed.values()]
     limits = (min(known, default=1.0), max(known, default=1.0))
