@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.figures.blendserve_paper import DENSITY, MARK, SHARING
 from experiments.figures.parts import new_figure, paper_marker, summarise
 from experiments.figures.serving_orders import as_points
+from experiments.figures.serving_paper import DENSITY, MARK, SHARING
 from experiments.figures.style import COMPUTE, INK, MEMORY
 from experiments.tables import Results
 

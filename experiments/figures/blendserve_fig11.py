@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.figures.blendserve_paper import GRID
 from experiments.figures.serving_grid import draw_grid, grid_points
+from experiments.figures.serving_paper import GRID
 from experiments.tables import Results
 
 if TYPE_CHECKING:

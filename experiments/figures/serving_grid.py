@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from experiments.figures.blendserve_paper import MARK
 from experiments.figures.parts import heat_map, new_figure, summarise
 from experiments.figures.serving_orders import (
     BASELINE,
@@ -14,6 +13,7 @@ from experiments.figures.serving_orders import (
     relative_throughput,
     runs_table,
 )
+from experiments.figures.serving_paper import MARK
 from experiments.figures.style import INK
 from experiments.tables import Results
 
