@@ -107,20 +107,20 @@ def _panels(results: Results) -> dict[str, pd.DataFrame]:
 
 def _by_model(results: Results) -> pd.DataFrame:
     """Return the dots of throughput by overlap model; all pools of a seed count together."""
-    table = _table(results)
-    both = _with_optimum(
-        relative_throughput(results, table, ["mix", "model"]), table, ["mix", "model"]
-    )
-    pooled = both.groupby(["model", "policy", "seed"], sort=False, as_index=False)["ratio"].mean()
-    return summarise(pooled, ["model", "policy"], "ratio")
+    import pandas as pd
+
+    table, keys = _table(results), ["mix", "model"]
+    both = _with_optimum(relative_throughput(results, table, keys), table, keys)
+    pooled = both.groupby(["model", "policy", "seed"], sort=False)["ratio"].mean().reset_index()
+    return summarise(pd.DataFrame(pooled), ["model", "policy"], "ratio")
 
 
 def _rows(table: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     """Return the rows from the bottom up: systems, then orders, each by mean gain; the optimum."""
-    means = gains.groupby("policy", sort=False)["mean"].mean()
+    means = {str(name): float(rows["mean"].mean()) for name, rows in gains.groupby("policy")}
     names = dict.fromkeys(str(name) for name in table["policy"])
-    names = sorted(names, key=lambda name: (name not in SYSTEMS, means.get(name, 0.0)))
-    return [*names, OPTIMUM]
+    by_gain = sorted(names, key=lambda name: (name not in SYSTEMS, means.get(name, 0.0)))
+    return [*by_gain, OPTIMUM]
 
 
 def _dots(axes: Axes, summary: pd.DataFrame, series: str, rows: list[str]) -> None:
