@@ -6,6 +6,7 @@ their own, and it has a row too: how far above DFS any order could get.
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from experiments.figures.parts import new_figure, summarise
@@ -111,13 +112,15 @@ def _by_model(results: Results) -> pd.DataFrame:
 
     table, keys = _table(results), ["mix", "model"]
     both = _with_optimum(relative_throughput(results, table, keys), table, keys)
-    pooled = both.groupby(["model", "policy", "seed"], sort=False)["ratio"].mean().reset_index()
-    return summarise(pd.DataFrame(pooled), ["model", "policy"], "ratio")
+    groups: Any = both.groupby(["model", "policy", "seed"], sort=False)
+    rows = [(*key, fmean(group["ratio"].tolist())) for key, group in groups]
+    pooled = pd.DataFrame(rows, columns=["model", "policy", "seed", "ratio"])
+    return summarise(pooled, ["model", "policy"], "ratio")
 
 
 def _rows(table: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     """Return the rows from the bottom up: systems, then orders, each by mean gain; the optimum."""
-    means = {str(name): float(rows["mean"].mean()) for name, rows in gains.groupby("policy")}
+    means = {str(name): fmean(rows["mean"].tolist()) for name, rows in gains.groupby("policy")}
     names = dict.fromkeys(str(name) for name in table["policy"])
     by_gain = sorted(names, key=lambda name: (name not in SYSTEMS, means.get(name, 0.0)))
     return [*by_gain, OPTIMUM]
