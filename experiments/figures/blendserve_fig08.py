@@ -100,5 +100,6 @@ def _busy_panel(axes: Axes, busy: pd.DataFrame) -> None:
     bars(axes, busy, "layout", "side", SIDES)
     axes.set_title("Time in which instances are busy")
     share_axis(axes, "of the makespan, all pools", least_top=1.3)
+    axes.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
     if len(busy):
         axes.legend(loc="upper right", ncols=2, handlelength=1.2)

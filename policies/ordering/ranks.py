@@ -14,6 +14,9 @@ prompt blocks split evenly among their users; targets are equal shares of the to
 belongs to the rank that holds the middle of its workload. The sample that is run first is dealt
 out in turn, since nobody knows its lengths yet; a rank goes on with its own piece when its own
 part of the sample is done, which is early where another rank still lacks lengths.
+
+The first rank gets the most memory-heavy requests, which have the longest outputs. Where a pool
+is so small that decoding the last of them takes much of a rank's time, that rank ends last.
 """
 
 from __future__ import annotations
