@@ -47,6 +47,7 @@ def pieces_of(sequence, shares):
 
 
 @given(workloads(40), ORDERS, RANKS, st.integers(0, 6))
+@settings(deadline=None)
 def test_each_request_has_one_rank_and_the_order_is_kept(workload, order, ranks, sampled):
     """Shares partition the pool; each runs its requests in the plan's order."""
     view, plan = planned(order, workload)
@@ -64,6 +65,7 @@ def test_each_request_has_one_rank_and_the_order_is_kept(workload, order, ranks,
 
 
 @given(workloads(40), ORDERS, RANKS)
+@settings(deadline=None)
 def test_pieces_are_few(workload, order, ranks):
     """One piece a rank from one end; two from both, but for the middle one."""
     view, plan = planned(order, workload)
@@ -73,6 +75,7 @@ def test_pieces_are_few(workload, order, ranks):
 
 
 @given(workloads(40), ORDERS, RANKS)
+@settings(deadline=None)
 def test_a_cut_loses_one_path_at_most(workload, order, ranks):
     """Blocks stored by all pieces = distinct blocks + what the neighbours of each cut share."""
     view, plan = planned(order, workload)
@@ -92,6 +95,7 @@ def test_a_cut_loses_one_path_at_most(workload, order, ranks):
 
 
 @given(workloads(40), ORDERS, st.integers(1, 6))
+@settings(deadline=None)
 def test_ranks_differ_by_one_request_of_work_at_most(workload, order, ranks):
     """No rank is further from an even share than the largest request."""
     view, plan = planned(order, workload)
@@ -104,6 +108,7 @@ def test_ranks_differ_by_one_request_of_work_at_most(workload, order, ranks):
 
 
 @given(workloads(40), ORDERS)
+@settings(deadline=None)
 def test_one_rank_gets_the_plan_itself(workload, order):
     """Nothing changes with a single rank."""
     view, plan = planned(order, workload)
@@ -116,7 +121,7 @@ def test_one_rank_gets_the_plan_itself(workload, order):
 
 
 @given(workloads(40), ORDERS, RANKS, st.integers(0, 2**31))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_the_truth_decides_nothing(workload, order, ranks, seed):
     """With equal estimates, other true lengths are cut at the same places."""
     rng = np.random.default_rng(seed)
