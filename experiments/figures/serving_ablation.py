@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.figures.parts import new_figure, summarise
 from experiments.figures.serving_mixes import mix_label
-from experiments.figures.serving_orders import as_points, explain_whiskers
+from experiments.figures.serving_orders import as_points, explain_whiskers, signed
 from experiments.figures.style import INK, Look
 from experiments.tables import Results
 
@@ -60,12 +60,14 @@ def draw(results: Results, ablation: Ablation) -> Figure:
     left.use_sticky_edges = False
     left.update_datalim([(1 - _LEAST_RANGE, 0), (1 + _LEAST_RANGE, 0)], updatey=False)
     left.margins(x=0.06)
-    _percent(left, lambda x: f"{100 * (x - 1):+.3g} %".replace("-", "\N{MINUS SIGN}"))
+    _percent(left, lambda x: signed(100 * (x - 1)))
     left.set_xlabel(f'throughput against "{ablation.reference}"'.replace("\n", " "))
     left.set_title(ablation.title)
     explain_whiskers(left, summary)
     kept = summarise(table, ["variant", "pool"], SHARING)
     _marks(right, kept, variants, pools)
+    right.update_datalim([(1 - _LEAST_RANGE, 0), (1, 0)], updatey=False)
+    right.autoscale_view(scaley=False)
     _percent(right, lambda x: f"{100 * x:.4g} %")
     right.set_xlabel("of the most possible sharing")
     right.set_title("Sharing kept")

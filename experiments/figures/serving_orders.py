@@ -94,11 +94,12 @@ def gains_axis(axes: Axes) -> None:
     """Make the y axis one of ratios to the baseline, written as gains in per cent."""
     from matplotlib.ticker import FuncFormatter
 
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _signed(100 * (y - 1))))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: signed(100 * (y - 1))))
     axes.set_ylabel(f"throughput against {BASELINE}")
 
 
-def _signed(percent: float) -> str:
+def signed(percent: float) -> str:
+    """Return a difference in per cent with its sign, as on axes of ratios."""
     sign = "+" if percent > 0 else "\N{MINUS SIGN}"
     return "0 %" if abs(percent) < 1e-9 else f"{sign}{abs(percent):.3g} %"
 
