@@ -82,8 +82,9 @@ def _busy(results: Results, table: pd.DataFrame) -> pd.DataFrame:
         layout=frame.loc[:, "run_id"].map(layouts),
         side=frame.loc[:, "decodes"].map({0.0: "prefill", 1.0: "decode"}),
     )
-    per_run = frame.groupby(["layout", "side", "run_id"], sort=False)["busy_share"].mean()
-    summary = summarise(per_run.reset_index(), ["layout", "side"], "busy_share")
+    keys = ["layout", "side", "run_id"]
+    per_run = frame.groupby(keys, sort=False, as_index=False).agg(busy_share=("busy_share", "mean"))
+    summary = summarise(per_run, ["layout", "side"], "busy_share")
     return summary.assign(panel="busy")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.figures.parts import new_figure, summarise, time_series
 from experiments.figures.style import INK, look
@@ -36,7 +36,7 @@ DEMANDED = {"makespan_s": 3, "throughput_tokens_s": 3, "latency_mean_s": 5, "lat
 def draw(results: Results) -> Figure:
     """Draw the state over time at the left, requests and errors at the right."""
     figure = new_figure(11.5, 6.8)
-    rows = [[name, "requests"] for name in GAUGES for _ in range(2)]
+    rows: list[Any] = [[name, "requests"] for name in GAUGES for _ in range(2)]
     rows[3:] = [[name, "errors"] for name, _ in rows[3:]]
     mosaic = figure.subplot_mosaic(rows, width_ratios=(2, 1.1))
     for name, label in GAUGES.items():

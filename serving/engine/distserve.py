@@ -187,7 +187,7 @@ def _sound(state: State, limits: Limits) -> bool:
             return False
     for j in range(decodes.free.size):
         held = decodes.free[j]
-        for k in range(decodes.count[j]):
+        for k in range(decodes.batch_size[j]):
             held += requests.held[decodes.running[j, k]]
         for k in range(decodes.inbound_count[j]):
             place = (decodes.inbound_head[j] + k) % decodes.inbound.shape[1]

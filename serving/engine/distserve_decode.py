@@ -20,7 +20,7 @@ def _roomiest(decodes: Decodes) -> int:
     """Return the instance with a seat that has most free blocks, the first of equals, or -1."""
     best = -1
     for j in range(decodes.free.size):
-        seated = decodes.count[j] + decodes.inbound_count[j]
+        seated = decodes.batch_size[j] + decodes.inbound_count[j]
         if seated < decodes.running.shape[1] and (best < 0 or decodes.free[j] > decodes.free[best]):
             best = j
     return best
@@ -67,16 +67,16 @@ def receive(problem: Problem, state: State, j: int) -> None:
         decodes.inbound_head[j] = (head + 1) % decodes.inbound.shape[1]
         decodes.inbound_count[j] -= 1
         free_prompt(problem, state, r)
-        decodes.running[j, decodes.count[j]] = r
-        decodes.count[j] += 1
+        decodes.running[j, decodes.batch_size[j]] = r
+        decodes.batch_size[j] += 1
 
 
 @numba.njit(cache=True)
 def _preempt_last(state: State, j: int) -> int:
     """Drop the KV of the request that came last; it is computed again by a prefill instance."""
     c, requests, decodes = state.c, state.requests, state.decodes
-    decodes.count[j] -= 1
-    r = int(decodes.running[j, decodes.count[j]])
+    decodes.batch_size[j] -= 1
+    r = int(decodes.running[j, decodes.batch_size[j]])
     decodes.free[j] += requests.held[r]
     c[s.DROPPED] += requests.computed[r]
     c[s.PREEMPTIONS] += 1
@@ -93,7 +93,7 @@ def _make_room(problem: Problem, state: State, j: int) -> int:
     """Give each running request the block of its next token; return the KV tokens to be read."""
     requests, decodes = state.requests, state.decodes
     i, kv = 0, 0
-    while i < decodes.count[j]:
+    while i < decodes.batch_size[j]:
         r = int(decodes.running[j, i])
         if requests.computed[r] == requests.held[r] * problem.block_tokens:
             while decodes.free[j] == 0:
@@ -113,7 +113,7 @@ def start_decode(
     """Begin a step of idle instance j, one token for each running request."""
     decodes, now = state.decodes, state.c[s.NOW_NS]
     kv = _make_room(problem, state, j)
-    b = int(decodes.count[j])
+    b = int(decodes.batch_size[j])
     decodes.in_step[j] = b
     if b == 0:
         return
@@ -133,7 +133,7 @@ def end_decode(problem: Problem, state: State, j: int) -> None:
     requests, decodes = state.requests, state.decodes
     decodes.busy_until_ns[j] = s.IDLE
     kept = 0
-    for k in range(decodes.count[j]):
+    for k in range(decodes.batch_size[j]):
         r = int(decodes.running[j, k])
         if k < decodes.in_step[j]:
             requests.computed[r] += 1
@@ -144,4 +144,4 @@ def end_decode(problem: Problem, state: State, j: int) -> None:
                 continue
         decodes.running[j, kept] = r
         kept += 1
-    decodes.count[j] = kept
+    decodes.batch_size[j] = kept

@@ -78,7 +78,7 @@ def _take_in(problem: Problem, state: State, i: int, r: int) -> bool:
     place, first = requests.table_start[r], problem.block_offsets[r]
     for j in range(hits):
         requests.table[place + j] = blocks.holder[problem.block_ids[first + j]]
-        share(blocks, requests.table[place + j])
+        share(blocks, int(requests.table[place + j]))
     for j in range(hits, total):
         requests.table[place + j] = take(blocks)
     requests.held[r], requests.source[r] = total, i
@@ -110,9 +110,10 @@ def _compute(problem: Problem, state: State, i: int, r: int, tokens: int) -> int
     start, end = problem.block_offsets[r], problem.block_offsets[r + 1]
     full = min(requests.computed[r] // problem.block_tokens, end - start)
     for j in range(before // problem.block_tokens, full):
-        label(blocks, requests.table[requests.table_start[r] + j], problem.block_ids[start + j])
-    prefills.batch[i, prefills.count[i]] = r
-    prefills.count[i] += 1
+        block = int(requests.table[requests.table_start[r] + j])
+        label(blocks, block, int(problem.block_ids[start + j]))
+    prefills.batch[i, prefills.batch_size[i]] = r
+    prefills.batch_size[i] += 1
     return tokens * before + tokens * (tokens + 1) // 2
 
 
@@ -121,7 +122,7 @@ def start_prefill(problem: Problem, state: State, limits: Limits, costs: StepCos
     """Fill a step of idle instance i first come first served, and begin it if it has work."""
     prefills, c = state.prefills, state.c
     budget, pairs, sampled = limits.max_batched_tokens, 0, 0
-    prefills.count[i] = 0
+    prefills.batch_size[i] = 0
     r = int(prefills.partial[i])
     if r == NOBODY:
         r = _next_waiting(state)
@@ -135,10 +136,10 @@ def start_prefill(problem: Problem, state: State, limits: Limits, costs: StepCos
         sampled += tokens == left
         prefills.partial[i] = NOBODY if tokens == left else r
         r = _next_waiting(state)
-    if prefills.count[i] == 0:
+    if prefills.batch_size[i] == 0:
         return
     tokens = limits.max_batched_tokens - budget
-    batch = Batch(tokens, tokens, prefills.count[i], pairs, 0, 0, sampled)
+    batch = Batch(tokens, tokens, prefills.batch_size[i], pairs, 0, 0, sampled)
     compute, memory, ns = step_cost(costs, batch)
     prefills.busy_until_ns[i] = c[s.NOW_NS] + ns
     count_step(state, i, batch, compute, memory, ns)
@@ -164,7 +165,7 @@ def end_prefill(problem: Problem, state: State, i: int) -> None:
     """Give each prompt that is done its token, and queue it for a decode instance."""
     prefills, requests, c = state.prefills, state.requests, state.c
     prefills.busy_until_ns[i] = s.IDLE
-    for k in range(prefills.count[i]):
+    for k in range(prefills.batch_size[i]):
         r = int(prefills.batch[i, k])
         if requests.computed[r] < _known(problem, state, r):
             continue
@@ -177,7 +178,7 @@ def end_prefill(problem: Problem, state: State, i: int) -> None:
         else:
             requests.ready[c[s.READY_TAIL]] = r
             c[s.READY_TAIL] = (c[s.READY_TAIL] + 1) % requests.ready.size
-    prefills.count[i] = 0
+    prefills.batch_size[i] = 0
 
 
 @numba.njit(cache=True)
@@ -194,4 +195,4 @@ def free_prompt(problem: Problem, state: State, r: int) -> None:
     requests = state.requests
     blocks, place = blocks_of(state.prefills, requests.source[r]), requests.table_start[r]
     for j in range(blocks_for(problem, requests.computed[r]) - 1, -1, -1):
-        release(blocks, requests.table[place + j])
+        release(blocks, int(requests.table[place + j]))

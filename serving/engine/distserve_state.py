@@ -78,14 +78,14 @@ class Prefills(NamedTuple):
 
     Attributes:
         busy_until_ns: int64[x]; `sent_ns`: int64[x], when its outgoing link is free.
-        batch: int64[x, tokens], requests in the present step; `count`: int64[x], how many.
+        batch: int64[x, tokens], requests in the present step; `batch_size`: int64[x], how many.
         partial: int64[x], request whose prompt goes on in the next step, or -1.
     """
 
     busy_until_ns: np.ndarray
     sent_ns: np.ndarray
     batch: np.ndarray
-    count: np.ndarray
+    batch_size: np.ndarray
     partial: np.ndarray
     users: np.ndarray
     after: np.ndarray
@@ -101,8 +101,8 @@ class Decodes(NamedTuple):
 
     Attributes:
         busy_until_ns: int64[y]; `received_ns`: int64[y], when its incoming link is free.
-        running: int64[y, seats], in order of arrival; `count`: int64[y]; `in_step`: int64[y], how
-            many of them the present step serves.
+        running: int64[y, seats], in order of arrival; `batch_size`: int64[y], how many;
+            `in_step`: int64[y], how many of them the present step serves.
         inbound: int64[y, seats], a ring of requests on their way; `due_ns` when they are there;
             `inbound_head` and `inbound_count`: int64[y].
         free: int64[y], KV blocks neither held nor promised to one on its way.
@@ -111,7 +111,7 @@ class Decodes(NamedTuple):
     busy_until_ns: np.ndarray
     received_ns: np.ndarray
     running: np.ndarray
-    count: np.ndarray
+    batch_size: np.ndarray
     in_step: np.ndarray
     inbound: np.ndarray
     due_ns: np.ndarray
@@ -177,7 +177,7 @@ def _prefills(x: int, problem: Problem, limits: Limits) -> Prefills:
         busy_until_ns=np.full(x, IDLE, np.int64),
         sent_ns=np.zeros(x, np.int64),
         batch=np.zeros((x, limits.max_batched_tokens), np.int64),
-        count=np.zeros(x, np.int64),
+        batch_size=np.zeros(x, np.int64),
         partial=np.full(x, -1, np.int64),
         users=np.zeros((x, total), np.int32),
         after=np.tile(np.roll(ring, -1), (x, 1)),
@@ -191,7 +191,7 @@ def _prefills(x: int, problem: Problem, limits: Limits) -> Prefills:
 
 def _decodes(y: int, n: int, limits: Limits) -> Decodes:
     seats = max(1, min(limits.max_seqs, limits.max_batched_tokens, n))
-    zeros = ("received_ns", "count", "in_step", "inbound_head", "inbound_count")
+    zeros = ("received_ns", "batch_size", "in_step", "inbound_head", "inbound_count")
     return Decodes(
         busy_until_ns=np.full(y, IDLE, np.int64),
         running=np.zeros((y, seats), np.int64),
