@@ -36,10 +36,14 @@ from sim.gpu.models import model_named
 
 
 def _counts(
-    draws: list[Draws], n: int, density: float, sharing: float, block_tokens: int
+    draws: list[Draws],
+    n: int,
+    density: float,
+    sharing: float,
+    block_tokens: int,
+    resources: ResourceModel,
 ) -> NDArray[np.int64]:
     """Solve for the number of requests per source, with the means of what will be taken."""
-    resources = ResourceModel.of(gpu_named("a100-80"), model_named("llama-3-8b"))
     counts = np.full(len(draws), n // len(draws))
     for _ in range(20):
         tokens, shared, read = np.transpose(
@@ -81,6 +85,7 @@ def blend(
     rng: np.random.Generator,
     min_videos: int = 40,
     compute: Source | RealLengths = BURSTGPT,
+    model: str = "llama-3-8b",
 ) -> Workload:
     """Return a shuffled mix with the wanted density and sharing.
 
@@ -92,6 +97,7 @@ def blend(
         rng: source of all chance.
         min_videos: at least so many OpenVid requests, by shortening them if need be.
         compute: the compute-heavy source.
+        model: density is meant for it, on A100s at data-sheet rates.
 
     Raises:
         ValueError: the target cannot be reached, such as less sharing than the compute-heavy
@@ -99,12 +105,13 @@ def blend(
     """
     first = [draw(source, requests, rng) for source in (compute, MMLU)]
     seed = int(rng.integers(1 << 62))
+    resources = ResourceModel.of(gpu_named("a100-80"), model_named(model))
     video, draws, counts = OPENVID, first, np.zeros(2, np.int64)
     for _ in range(12):
         step = min(OPENVID.output_step, max(1, int(video.output_mean / 16)))
         video = replace(video, output_step=step)
         draws = [*first, draw(video, requests, np.random.Generator(np.random.PCG64(seed)))]
-        counts = _counts(draws, requests, density, sharing, block_tokens)
+        counts = _counts(draws, requests, density, sharing, block_tokens, resources)
         if counts[2] >= min(min_videos, requests // 20):
             break
         factor = 0.98 * np.sqrt(max(counts[2], 1) / min_videos)

@@ -41,8 +41,9 @@ def make_workload(wanted: AnyWorkload, seed: int, block_tokens: int) -> Workload
     """
     rng = stream(seed, {"workload": wanted.identity()}, "requests")
     if isinstance(wanted, MixWorkload):
-        shape = (wanted.density, wanted.sharing, wanted.requests)
-        return blend(*shape, block_tokens, rng, wanted.min_videos, _compute_source(wanted))
+        shape = (wanted.density, wanted.sharing, wanted.requests, block_tokens, rng)
+        source = _compute_source(wanted)
+        return blend(*shape, wanted.min_videos, source, wanted.density_for)
     if isinstance(wanted, SourceWorkload):
         return alone(SOURCES[wanted.name], wanted.requests, block_tokens, rng)
     if isinstance(wanted, AdversarialWorkload):

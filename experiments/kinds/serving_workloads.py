@@ -13,6 +13,7 @@ from experiments.kinds.base import Config
 from policies.registry import UnknownNameError
 from serving.traces.catalog import TRACES, entry_named
 from serving.traces.clients import clients_named
+from sim.gpu.models import model_named
 
 MIX_BLOCK_TOKENS = 8
 USUAL_BLOCK_TOKENS = 16
@@ -107,6 +108,10 @@ class MixWorkload(Config):
     density: float = Field(
         default=1.4, gt=0, le=20, description="(1 - s) T_comp / T_mem of the pool."
     )
+    density_for: str = Field(
+        default="llama-3-8b",
+        description="Model for which the density is meant, on A100s at data-sheet rates.",
+    )
     sharing: float = Field(
         default=0.35, ge=0, lt=1, description="s, share of T_comp saved by sharing."
     )
@@ -127,6 +132,11 @@ class MixWorkload(Config):
         description="Digest of that trace, filled in when resolved; null draws from the generator.",
     )
 
+    @field_validator("density_for")
+    @classmethod
+    def _model_known(cls, name: str) -> str:
+        return known(model_named, name)
+
     def usual_block_tokens(self) -> int:
         """Return 8: system prompts are short."""
         return MIX_BLOCK_TOKENS
@@ -135,9 +145,9 @@ class MixWorkload(Config):
         """Return what the workload's chance depends on.
 
         The default source is left out, so that its draws are those of the time when there was no
-        choice.
+        choice; so is the model that the density is for, which decides how many draws are taken.
         """
-        fields = self.model_dump(exclude={"compute_sha256"})
+        fields = self.model_dump(exclude={"compute_sha256", "density_for"})
         if self.compute_source == "burstgpt":
             del fields["compute_source"]
         return fields

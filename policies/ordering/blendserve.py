@@ -66,7 +66,7 @@ class Parameters:
     unit: str = "node"
     merge: bool = True
     scan: str = "dual"
-    budgets: bool = False
+    budgets: bool = True
     relocate: float = 0.0
     charge: str = "whole"
 
