@@ -28,6 +28,7 @@ class Check:
     run_ids: tuple[str, ...]
     stale: bool
     missing_needs: tuple[str, ...] = ()
+    origin: str = "simulated"
 
     def sentence(self) -> str:
         """Say it as one line: `paper 1.21x (printed); here 1.19x [1.17, 1.21]: reproduced`."""
@@ -36,7 +37,7 @@ class Check:
         if found is None:
             return f"{paper}; {self.verdict.replace('_', ' ')}"
         interval = _interval(found, claim.unit)
-        here = f"here {show(found.value, claim.unit)}{interval}, {self.manifest.origin}"
+        here = f"here {show(found.value, claim.unit)}{interval}, {self.origin}"
         return f"{paper}; {here}, n={found.n}: {self.verdict.replace('_', ' ')}"
 
     def as_json(self) -> dict[str, Any]:
@@ -54,7 +55,7 @@ class Check:
             "paper_mark": claim.paper.mark,
             "tolerance": {"kind": claim.tolerance.kind, "value": claim.tolerance.value},
             "size": self.size,
-            "origin": manifest.origin,
+            "origin": self.origin,
             "value": found and found.value,
             "ci_low": found and found.low,
             "ci_high": found and found.high,
@@ -136,9 +137,9 @@ def _check(results: Results, claim: Claim, missing_needs: tuple[str, ...]) -> Ch
     else:
         verdict = "needs_hardware" if missing_needs else "not_run"
     stale = bool(set(run_ids) & set(results.stale))
-    return Check(
-        results.manifest, claim, results.plan.size, verdict, estimate, run_ids, stale, missing_needs
-    )
+    size, origin = results.plan.size, results.origin
+    found = (verdict, estimate, run_ids, stale, missing_needs, origin)
+    return Check(results.manifest, claim, size, *found)
 
 
 def _point_columns(results: Results) -> list[str]:

@@ -157,16 +157,17 @@ def compare(
 
 @app.command()
 def claims(names: AnyNames = None, size: SizeOption = "quick", json: Json = False) -> None:
-    """Show each claim: the paper's value, ours with its interval, the verdict."""
-    from experiments.claims import check_claims
+    """Show each claim: the paper's value, ours with its interval, the verdict.
+
+    Where nothing of that size has run here, recorded results of it are shown, and said so.
+    """
     from experiments.plan import make_plan
-    from experiments.reproduce import lacks_of
+    from experiments.reproduce import checks_on
     from experiments.store import Store
-    from experiments.tables import collect
 
     store = Store(results_root())
     plans = [make_plan(manifest, size) for manifest in _manifests(names or ["*"])]
-    checks = [c for p in plans for c in check_claims(collect(p, store), lacks_of(p))]
+    checks = [check for plan in plans for check in checks_on(plan, store)]
     if json:
         return _print_json({"schema": 1, "claims": [check.as_json() for check in checks]})
     from experiments.display import claims_table
@@ -189,6 +190,23 @@ def report(
     plans = [make_plan(manifest, size) for manifest in _manifests(names or ["*"])]
     path = report_on(plans, Store(results_root()), out or build_root() / "report.html")
     _print_json({"schema": 1, "report": str(path)}) if json else print(path)
+
+
+@app.command()
+def record(names: Names, size: SizeOption = "paper", json: Json = False) -> None:
+    """Keep finished results in the repository, with where they come from.
+
+    For runs that take hours or hardware that few have; the report shows them as recorded.
+    """
+    from experiments.plan import make_plan
+    from experiments.recorded import record as keep
+    from experiments.store import Store
+    from experiments.tables import collect
+
+    store = Store(results_root())
+    plans = [make_plan(manifest, size) for manifest in _manifests(names)]
+    files = [str(keep(collect(plan, store))) for plan in plans]
+    _print_json({"schema": 1, "recorded": files}) if json else print("\n".join(files))
 
 
 @app.command()

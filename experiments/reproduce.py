@@ -106,9 +106,19 @@ def finish(plan: Plan, store: Store, tally: Tally, lacks: tuple[str, ...]) -> Ou
     return outcome
 
 
+def checks_on(plan: Plan, store: Store) -> list[Check]:
+    """Check the claims against the runs of a plan, or against recorded ones where none has run."""
+    from experiments.recorded import recorded
+
+    results = collect(plan, store)
+    kept = recorded(plan.manifest, store, plan.size) if not results.run_ids else None
+    return check_claims(results if kept is None else kept, lacks_of(plan))
+
+
 def report_on(plans: Sequence[Plan], store: Store, path: Path) -> Path:
-    """Write the HTML report on what is in the store; compute nothing."""
+    """Write the HTML report on what is in the store and on what is recorded; compute nothing."""
     from experiments.figures.render import render
+    from experiments.recorded import recorded
     from experiments.report import Entry, write_report
 
     entries = []
@@ -116,6 +126,10 @@ def report_on(plans: Sequence[Plan], store: Store, path: Path) -> Path:
         results, lacks = collect(plan, store), lacks_of(plan)
         figure = render(results, build_root() / "figures")
         entries.append(Entry(results, check_claims(results, lacks), figure, lacks))
+        kept = None if plan.overridden else recorded(plan.manifest, store)
+        if kept is not None:
+            drawn = render(kept, build_root() / "figures")
+            entries.append(Entry(kept, check_claims(kept), drawn))
     return write_report(entries, path, datetime.now(UTC).isoformat(timespec="minutes"))
 
 

@@ -49,6 +49,11 @@ class Results:
         """The experiment."""
         return self.plan.manifest
 
+    @property
+    def origin(self) -> str:
+        """Where the numbers come from: simulated, measured or recorded."""
+        return self.manifest.origin
+
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row a run: run_id, policy, seed, the axes under their dotted names, the metrics."""
@@ -78,6 +83,11 @@ class Results:
     def provenance(self) -> list[dict[str, Any]]:
         """Return `run.json` of every finished run."""
         return [p for i in self.run_ids if (p := self.store.provenance(i)) is not None]
+
+    def state(self) -> str:
+        """Return a text that changes when a stored run does."""
+        files = ((i, self.store.folder(i) / "run.json") for i in self.run_ids)
+        return "\n".join(f"{i} {file.stat().st_mtime_ns}" for i, file in files)
 
 
 def collect(plan: Plan, store: Store) -> Results:

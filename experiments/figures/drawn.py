@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,7 +48,5 @@ def _key(results: Results, source: Path) -> str:
     parts = (results.manifest.model_dump_json(), results.plan.size, results.plan.digest)
     states = (results.failed, results.stale)
     digest.update(repr((parts, results.plan.overridden, states)).encode())
-    for run_id in results.run_ids:
-        stored = os.stat(results.store.folder(run_id) / "run.json").st_mtime_ns
-        digest.update(f"{run_id} {stored}\n".encode())
+    digest.update(results.state().encode())
     return digest.hexdigest()

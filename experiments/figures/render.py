@@ -58,6 +58,7 @@ def render(results: Results, out_root: Path) -> Rendered:
     manifest = results.manifest
     # As with tables: what an override drew is not the experiment's own figure.
     suffix = f"+{results.plan.digest[:8]}" if results.plan.overridden else ""
+    suffix += "-recorded" if results.origin == "recorded" else ""
     stem = out_root / manifest.paper / f"{manifest.name}{suffix}"
     targets = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "png", "csv")]
     missing = _missing(results)
@@ -138,7 +139,7 @@ def _caption(results: Results, missing: tuple[str, ...]) -> str:
     parts = [
         f"{plan.manifest.id}, size {plan.size}" + (" (overridden)" if plan.overridden else ""),
         f"{len(results.run_ids)} runs, seed{'s' if len(seeds) > 1 else ''} {shown}",
-        plan.manifest.origin,
+        results.origin,
     ]
     if missing:
         parts.append(f"missing: {', '.join(missing)}")

@@ -37,7 +37,8 @@ class Entry:
     @property
     def anchor(self) -> str:
         """Fragment of the experiment's place in the page; manifest ids hold no odd characters."""
-        return self.manifest.id.replace("/", "-")
+        recorded = "-recorded" if self.results.origin == "recorded" else ""
+        return self.manifest.id.replace("/", "-") + recorded
 
     @property
     def command(self) -> str:

@@ -77,7 +77,7 @@ def experiment(entry: Entry) -> dict[str, Any]:
         "question": manifest.question,
         "artefact": manifest.artefact,
         "size": results.plan.size,
-        "origin": manifest.origin,
+        "origin": results.origin,
         "promise": manifest.promise,
         "state": entry.state,
         "state_words": STATES[entry.state],
