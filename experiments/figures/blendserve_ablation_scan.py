@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WORDS: dict[tuple[str, Any], str] = {
     ("scan", "fixed"): "split fixed at the start",
     ("scan", "left"): "from the left only",
-    ("budgets", True): "prefill budgets enforced",
+    ("budgets", False): "no prefill budgets",
     ("relocate", 0.0): "no relocation",
     ("relocate", 4.0): "relocation at 4 x the estimate",
     ("unit", "request"): "densities of requests",

@@ -27,7 +27,8 @@ def case_of(requests: int) -> Any:
 
 def order(requests: int, name: str) -> Any:
     """Sample, estimate, and plan."""
-    return measures.plan(case_of(requests), ORDERS.get(name)())
+    estimate, _, plan = measures.plan(case_of(requests), ORDERS.get(name)())
+    return estimate, plan
 
 
 def simulated(requests: int) -> Any:
