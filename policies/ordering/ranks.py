@@ -56,9 +56,15 @@ class _Load:
     compute: NDArray[np.float64]
     memory: NDArray[np.float64]
 
-    def root(self, places: NDArray[np.int64]) -> float:
-        """Return the density of what stands at these places."""
-        return float(ratio(self.compute[places].sum(), self.memory[places].sum()))
+    def relative_density(self, places: NDArray[np.int64]) -> float:
+        """Return the density of what stands at these places, against that of the whole.
+
+        1 where either is no positive number: then nothing tells the ranks apart.
+        """
+        own = float(ratio(self.compute[places].sum(), self.memory[places].sum()))
+        whole = float(ratio(self.compute.sum(), self.memory.sum()))
+        known = 0.0 < whole < np.inf and 0.0 < own < np.inf
+        return own / whole if known else 1.0
 
 
 def cut_plan(
@@ -138,8 +144,9 @@ def _share(plan: OneEnded | TwoEnded, load: _Load, places: NDArray[np.int64]) ->
         sequence,
         plan.density[places],
         plan.footprint_tokens[places],
-        load.root(places),
+        plan.root_density * load.relative_density(places),
         kept(plan.output_tokens),
         kept(plan.relocate_at),
+        plan.fixed_left_share,
     )
     return RankShare(requests, own)

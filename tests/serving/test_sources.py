@@ -149,7 +149,7 @@ def test_a_mix_of_an_absent_trace_is_generated_and_told(tmp_path, monkeypatch):
     assert "'azure-code-2023' is absent" in outcome.notes[1]
 
 
-@pytest.mark.parametrize("name", ["azure-code-2023", "sharegpt-300", "burstgpt-1"])
+@pytest.mark.parametrize("name", ["azure-code-2023", "sharegpt-300"])
 def test_a_mix_of_a_real_trace_pins_its_digest(name):
     """With the file its lengths are drawn, and the configuration has its SHA-256."""
     need_data(entry_named(name).path)

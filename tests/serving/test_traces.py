@@ -176,14 +176,18 @@ def test_catalogue_says_where_a_missing_trace_is(tmp_path, monkeypatch):
         catalog.locate("azure-code")
 
 
-@pytest.mark.parametrize("name", sorted(catalog.TRACES))
+# BurstGPT's file has never been at hand: how many requests it has is not in the catalogue, and its
+# reader is tested on files made for it.
+CHECKED = sorted(name for name, entry in catalog.TRACES.items() if entry.requests is not None)
+
+
+@pytest.mark.parametrize("name", CHECKED)
 def test_public_traces_are_as_catalogued(name):
     """Size, digest and readability of the real files."""
     entry = catalog.entry_named(name)
     path = need_data(entry.path)
     assert catalog.digest(path) == entry.sha256
-    requests = entry.load(path).prompt_tokens.size
-    assert requests == (entry.requests or requests)
+    assert entry.load(path).prompt_tokens.size == entry.requests
 
 
 def test_mooncake_shares_what_is_published():
