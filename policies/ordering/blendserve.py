@@ -10,8 +10,10 @@ Every part can be left out or changed by a parameter; the manifests `blendserve/
 
 Defaults were chosen on the paper's mixes #1 and #2 alone. There neither form of the split moves
 throughput by more than 0.2 %, so it is the text's, the one that acts on outliers; nodes, as the
-paper's scanner sees, do as well as requests. Enforced budgets and relocation are parts of the
-paper that are off, because they cost throughput there; `docs/blendserve-choices.md` says how much.
+paper's scanner sees, do as well as requests. Prefill budgets are on, as in Algorithm 3: they let
+long requests begin one after the other rather than all at once, which pays in pools of the paper's
+size and costs in small ones. Relocation is off, for it brings nothing sure.
+`docs/blendserve-choices.md` has the numbers.
 """
 
 from __future__ import annotations
