@@ -37,7 +37,7 @@ def draw(results: Results) -> Figure:
         if policy in drawn and ALL in places:
             at = places[ALL] + bar_offset(drawn.index(policy), len(drawn))
             value = claim.paper
-            paper_marker(axes, at, value.value, value.mark, at_least=policy == "blendserve")
+            paper_marker(axes, at, value.value, value.mark, at_least=value.bound == "above")
     policy_legend(figure, axes)
     return figure
 
