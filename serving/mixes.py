@@ -62,7 +62,7 @@ def _counts(
                 f" {_listed(solved, draws)}{_own_sharing(draws[0], block_tokens, sharing)}"
             )
         counts = np.maximum(0, np.rint(solved)).astype(np.int64)
-        counts[0] += n - counts.sum()
+        counts[0] = max(0, counts[0] + n - counts.sum())
     return counts
 
 
@@ -112,9 +112,10 @@ def blend(
         video = replace(video, output_step=step)
         draws = [*first, draw(video, requests, np.random.Generator(np.random.PCG64(seed)))]
         counts = _counts(draws, requests, density, sharing, block_tokens, resources)
-        if counts[2] >= min(min_videos, requests // 20):
+        wanted = min(min_videos, requests // 20)
+        if counts[2] >= wanted:
             break
-        factor = 0.98 * np.sqrt(max(counts[2], 1) / min_videos)
+        factor = 0.98 * np.sqrt(max(counts[2], 1) / wanted)
         video = replace(video, output_mean=max(1.0, video.output_mean * factor))
     lengths = f" (lengths of the trace {compute.name})" if isinstance(compute, RealLengths) else ""
     published = f"published {OPENVID.output_mean:.0f}"

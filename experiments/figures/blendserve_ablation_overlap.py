@@ -1,7 +1,7 @@
 """Gain over DFS by overlap model, from one run per order: times under `sum` and `max` decide all h.
 
-A step under `partial(h)` takes (1 - h) of its time under `sum` and h of its time under `max`, up to
-rounding to nanoseconds, and so does a whole run whose schedule does not depend on time.
+On one GPU a step under `partial(h)` takes (1 - h) of its time under `sum` and h of its time under
+`max`, up to rounding to nanoseconds, and so does a run whose schedule does not depend on time.
 """
 
 from __future__ import annotations

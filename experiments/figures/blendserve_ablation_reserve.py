@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-RULES = {0.0: "none kept\n(vLLM's rule)", 0.5: "half\n(p + d/2)", 1.0: "all\n(predicted peak)"}
+RULES: dict[float | str, str] = {
+    0.0: "none kept\n(vLLM's rule)",
+    0.5: "half\n(p + d/2)",
+    1.0: "all\n(p + d)",
+    "peak": "predicted\npeak",
+}
 LENGTHS = {"sample": "Lengths from a 1 % sample", "oracle": "True lengths known"}
 
 
@@ -62,5 +67,5 @@ def _panels(results: Results) -> dict[str, pd.DataFrame]:
     }
 
 
-def _rule(share: float) -> str:
-    return RULES.get(share, f"{100 * share:g} %")
+def _rule(kept: float | str) -> str:
+    return RULES.get(kept) or f"{100 * float(kept):g} %"

@@ -78,7 +78,11 @@ class ServingOrder:
         """Generate or read the pool, plan, simulate, measure."""
         from experiments.kinds import serving_measures as measures
         from experiments.kinds.serving_engines import run_engine
-        from experiments.kinds.serving_presets import constructed, with_engine_of
+        from experiments.kinds.serving_presets import (
+            constructed,
+            note_on_engine,
+            with_engine_of,
+        )
 
         fields = {k: v for k, v in config.items() if k not in ("policy", "seed")}
         name = str(config["policy"])
@@ -96,7 +100,7 @@ class ServingOrder:
         return Outcome(
             metrics=metrics,
             tables={"use_over_time": measures.use_over_time(case, result), **ran.tables},
-            notes=measures.notes(case),
+            notes=[*measures.notes(case), *note_on_engine(order)],
             measured={
                 "order_s": planned - started,
                 "simulate_s": simulated - planned,

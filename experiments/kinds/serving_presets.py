@@ -14,9 +14,8 @@ defaults: `chunked_prefill_size` 8192 and the seats of its memory rule, at most 
 of 128K it gives 2048, more than these pools fill). A client names `max_new_tokens`; benchmarks set
 it to the true length, and so does this preset.
 
-nanoflow: admission by predicted peak memory, and dense batches of a multiple of 128 tokens
-(NanoFlow, OSDI '25, and BlendServe section 6.1); overlap, tokens per step and seats are the
-manifest's.
+nanoflow: admission by predicted peak memory (NanoFlow, OSDI '25); overlap, tokens per step, their
+quantum and seats are the manifest's, so that BlendServe's order meets the same engine.
 """
 
 from __future__ import annotations
@@ -49,7 +48,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "nanoflow": {
         "rules": "vllm",
         "kv_reserve": "peak",
-        "token_quantum": 128,
         "reserve_prompt": False,
     },
 }
@@ -61,6 +59,15 @@ def with_engine_of(config: ServingConfig, order: type) -> ServingConfig:
     if preset is None:
         return config
     return ServingConfig.model_validate({**config.model_dump(), **PRESETS[preset]})
+
+
+def note_on_engine(order: type) -> list[str]:
+    """Return what the order's engine replaces of the manifest's, for the reader of a run."""
+    preset = getattr(order, "engine", None)
+    if preset is None:
+        return []
+    fields_ = ", ".join(f"{name} {value}" for name, value in PRESETS[preset].items())
+    return [f"{order.__name__} runs on the engine of {preset}: {fields_}"]
 
 
 def constructed(order: type, given: dict[str, float | str | bool]) -> Any:

@@ -24,13 +24,23 @@ def check_rates(config: ServingConfig) -> None:
     if config.rates == "measured" and config.profile is None:
         names = [name for name, entry in PROFILES.items() if entry.kind == "dense"]
         raise ValueError(f"profile: measured rates need one, such as {', '.join(names)}")
+    if config.rates == "measured" and config.value_bytes != 2:
+        raise ValueError("value_bytes: measured profiles are of 2-byte values")
     if config.profile is not None and config.rates == "peak":
         raise ValueError("profile: data-sheet rates read none; set rates to measured")
-    entry = PROFILES.get(config.profile or "")
-    if entry is not None and (entry.gpu, entry.model) != (config.gpu, config.model):
+    check_profile_is_of(config.profile, config.gpu, config.model)
+
+
+def check_profile_is_of(profile: str | None, gpu: str, model: str) -> None:
+    """Refuse a catalogued profile of another GPU or model.
+
+    Raises:
+        ValueError: so it is.
+    """
+    entry = PROFILES.get(profile or "")
+    if entry is not None and (entry.gpu, entry.model) != (gpu, model):
         raise ValueError(
-            f"profile: {entry.name} is of {entry.model} on {entry.gpu}, not of {config.model} on"
-            f" {config.gpu}"
+            f"profile: {entry.name} is of {entry.model} on {entry.gpu}, not of {model} on {gpu}"
         )
 
 
@@ -52,7 +62,8 @@ def settled(config: dict[str, Any]) -> dict[str, Any]:
 
 def notes(config: ServingConfig) -> list[str]:
     """Return that and why the rates are not the measured ones that were asked for."""
-    if config.rates != "profiled" or config.profile is None:
+    absent = config.profile in PROFILES and locate(str(config.profile), "dense") is None
+    if config.rates != "profiled" or not absent:
         return []
     return [f"profiled rates instead of measured ones; absent: {missing_message(config.profile)}"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from experiments.kinds.base import Config, Outcome, register
+from experiments.kinds.serving_rates import check_profile_is_of
 from experiments.kinds.serving_workloads import known
 from serving.profiles import catalog
 from serving.profiles.files import digest_of
@@ -40,6 +41,11 @@ class StepModelConfig(Config):
     @classmethod
     def _gpu_known(cls, name: str) -> str:
         return known(gpu_named, name)
+
+    @model_validator(mode="after")
+    def _of_this_gpu_and_model(self) -> StepModelConfig:
+        check_profile_is_of(self.profile, self.gpu, self.model)
+        return self
 
 
 @register("serving-step-model")

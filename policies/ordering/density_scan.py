@@ -1,10 +1,10 @@
 """Requests sorted by density and scanned from both ends: BlendServe without its tree.
 
 The dual scanner of BlendServe (section 5.3) over a plain sort, so that what the prefix tree is
-worth can be told apart from what the scanner is worth. Densities are those that `blendserve` gives
-its scanner: each request's own, with shared prompt blocks split among their users. Requests of
-equal density stay in depth-first order; beyond that prefixes are ignored. BlendServe does not
-compare with it.
+worth can be told apart from what the scanner is worth. Densities are each request's own, with
+shared prompt blocks split among their users (`blendserve` shows its scanner nodes, by default);
+prefill budgets are enforced as there. Requests of equal density stay in depth-first order; beyond
+that prefixes are ignored. BlendServe does not compare with it.
 """
 
 from __future__ import annotations
@@ -36,4 +36,4 @@ class DensityScan:
         order = depth_first_among_equals(pool, -density)
         footprint = pool.prompt_tokens + np.ceil(output / 2).astype(np.int64)
         root = float(ratio(compute.sum(), memory.sum()))
-        return TwoEnded(order, density[order], footprint[order], root)
+        return TwoEnded(order, density[order], footprint[order], root, output[order])

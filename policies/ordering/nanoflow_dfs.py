@@ -1,8 +1,8 @@
 """NanoFlow-DFS: depth-first order on NanoFlow's engine (BlendServe section 6.1).
 
 The order is `prefix_dfs`; the preset `nanoflow` (experiments) brings admission by predicted peak
-memory and steps of a multiple of 128 tokens, and leaves the overlap model to the manifest. Needing
-no estimates, it predicts with the pool's mean output, as NanoFlow does.
+memory and leaves the rest to the manifest. Needing no estimates, it predicts with the pool's mean
+output, as NanoFlow does.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ def measured_costs(
     return StepCosts(
         dense_ns=model.layers * profile.layer_ns(int(tokens[-1]))[tokens],
         sampled_ns=profile.head_ns(max_tokens),
-        pair_ns=NS_PER_S * 4.0 * model.hidden * model.layers / profile.gemm_flops(),
-        kv_token_ns=NS_PER_S * model.kv_bytes_per_token / bandwidth,
+        pair_ns=NS_PER_S * model.flops_per_pair / profile.gemm_flops(),
+        kv_token_ns=NS_PER_S * model.kv_bytes_per_token * model.kv_copies(gpus) / bandwidth,
         attention=no_grid(),
         network_token_ns=0.0,
         fixed_ns=0.0,

@@ -52,7 +52,8 @@ class Gpu:
         return self.profiled_gemm_flops, self.profiled_attention_bytes_s
 
 
-# A100: BlendServe Table 1 measured 1,630-1,708 GB/s for attention and 205-223 TFLOP/s for GEMM.
+# A100: the times of BlendServe's Table 1 amount to 1,630-1,708 GB/s for attention and
+# 205-223 TFLOP/s for GEMM.
 _TABLE = (
     Gpu("a100-80", 312e12, 2039e9, 80_000_000_000, 220e12, 1707e9, 300e9),
     Gpu("h100", 989e12, 3352e9, 80_000_000_000, link_bytes_s=450e9),

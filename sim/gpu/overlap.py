@@ -137,7 +137,8 @@ class Surface:
         return cls(tuple(map(float, found)))
 
 
-# Models under which every run is timed besides its own: h of `partial` interpolates the first two.
+# Models under which every run is timed besides its own; on one GPU, h of `partial` interpolates
+# the first two.
 WHAT_IF: dict[str, Overlap] = {
     "sum": Sum(),
     "max": Max(),

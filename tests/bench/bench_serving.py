@@ -21,7 +21,7 @@ MANY = 2_000_000
 def case_of(requests: int) -> Any:
     """Return the pool of mix #1 with its engine, the same in every round."""
     workload = {"kind": "mix", "density": 1.4, "sharing": 0.35, "requests": requests}
-    config = {"workload": workload, "rates": "profiled", "estimate": {"kind": "sample"}}
+    config = {"workload": workload, "rates": "profiled", "max_batched_tokens": 1024}
     return measures.prepare(ServingConfig.model_validate(config), seed=0)
 
 
