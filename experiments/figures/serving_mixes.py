@@ -42,7 +42,7 @@ NUMBERS: dict[tuple[Any, Any], str] = {
 # Metric -> title, axis label, whether the paper prints "more than".
 SHARES = {
     "share_of_practical_optimum": (
-        "Share of the practical optimum",
+        "Share of the optimum under the engine's own overlap",
         "of the practical optimum",
         False,
     ),

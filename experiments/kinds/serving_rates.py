@@ -62,10 +62,10 @@ def settled(config: dict[str, Any]) -> dict[str, Any]:
 
 def notes(config: ServingConfig) -> list[str]:
     """Return that and why the rates are not the measured ones that were asked for."""
-    absent = config.profile in PROFILES and locate(str(config.profile), "dense") is None
-    if config.rates != "profiled" or not absent:
+    wanted = config.profile
+    if config.rates != "profiled" or wanted not in PROFILES or locate(wanted, "dense"):
         return []
-    return [f"profiled rates instead of measured ones; absent: {missing_message(config.profile)}"]
+    return [f"profiled rates instead of measured ones; absent: {missing_message(wanted)}"]
 
 
 def costs_of(config: ServingConfig) -> tuple[StepCosts, ResourceModel]:
