@@ -36,13 +36,15 @@ def test_a_record_gives_the_same_claims_and_says_that_it_is_one(made, tmp_path):
         assert after.as_json()["origin"] == "recorded"
 
 
-def test_claims_fall_back_to_a_record_only_where_nothing_has_run(made, tmp_path):
-    """With runs of one's own, the record is not consulted; at another size neither."""
+def test_claims_fall_back_to_a_record_where_runs_lack(made, tmp_path):
+    """With all runs of one's own, the record is not consulted; at another size neither."""
     own = checks_on(made.plan, made.store)
     assert {check.origin for check in own} == {"simulated"}
     empty = Store(tmp_path / "empty")
     assert {check.origin for check in checks_on(made.plan, empty)} == {"recorded"}
     assert recorded(made.manifest, empty, "paper") is None
+    some = results_of(manifest(), tmp_path / "some", keep=lambda s: s.config["seed"] == 0)
+    assert {check.origin for check in checks_on(some.plan, some.store)} == {"recorded"}
 
 
 def test_a_record_is_drawn_beside_the_runs_and_reported(made, tmp_path):
