@@ -159,7 +159,7 @@ def compare(
 def claims(names: AnyNames = None, size: SizeOption = "quick", json: Json = False) -> None:
     """Show each claim: the paper's value, ours with its interval, the verdict.
 
-    Where not all of that size has run here, recorded results are shown if there are any, and said so.
+    Where that size has not wholly run here, recorded results are shown if there are any.
     """
     from experiments.plan import make_plan
     from experiments.reproduce import checks_on

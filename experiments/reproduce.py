@@ -107,7 +107,7 @@ def finish(plan: Plan, store: Store, tally: Tally, lacks: tuple[str, ...]) -> Ou
 
 
 def checks_on(plan: Plan, store: Store) -> list[Check]:
-    """Check the claims against the runs of a plan; where some lack, against recorded ones if any."""
+    """Check the claims against the runs of a plan; where some lack, against recorded ones."""
     from experiments.recorded import recorded
 
     results = collect(plan, store)
