@@ -35,8 +35,8 @@ ALL = "mean of\nthe models"
 
 def draw(results: Results) -> Figure:
     """Draw throughput over DFS, and the share of the practical optimum, by model and mix."""
-    figure = new_figure(10.5, 3.8)
-    panels = figure.subplots(1, 2, width_ratios=(1.2, 1))
+    figure = new_figure(12.5, 3.8)
+    panels = figure.subplots(1, 2, width_ratios=(1, 1))
     for axes, (name, summary) in zip(panels, _panels(results).items(), strict=True):
         base = 1.0 if name == GAIN else 0.0
         places = bars(axes, summary, "model_name", "mix", MIXES, base)
