@@ -67,7 +67,11 @@ def _ranked(
     able = (cost > 0) & ~loose & (misplaced > SAME * whole)
     items = np.flatnonzero(able)
     first = np.r_[tree.first_request, np.arange(excess.size)][items]
-    return items[np.lexsort((items, first, -misplaced[items] / cost[items]))]
+    score = misplaced[items] / cost[items]
+    # Neighbours that would swap places are misplaced by equal times, up to rounding: the one with
+    # more compute goes first, so that the place in the pool decides among equal requests only.
+    alike = np.round(score / score.max(initial=1e-300), 9)
+    return items[np.lexsort((items, first, -whole[items], -alike))]
 
 
 def _choose(

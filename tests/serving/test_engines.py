@@ -216,14 +216,8 @@ def test_the_scanner_never_books_more_than_the_cache_holds(case):
 @given(cases(), st.integers(0, 2**32))
 @settings(deadline=None, max_examples=40)
 def test_permuting_the_pool_permutes_the_outcome(case, seed):
-    """With estimates that no two requests share, names of requests play no part.
-
-    `relocate` is left out: neighbours that would swap places are misplaced by equal times, up to
-    rounding, and of those the one that comes first in the pool is cut.
-    """
+    """With estimates that no two requests share, names of requests play no part."""
     n = len(case.workload.pool)
-    if case.variant.split == "relocate":
-        case.variant = replace(case.variant, split="cut")
     rng = np.random.default_rng(seed)
     guess = Estimate(rng.uniform(1, 30, n), NO_SAMPLE)
     case.order, case.estimate, case.paced = "blendserve", guess, False
