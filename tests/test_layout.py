@@ -28,6 +28,7 @@ LEAVES = (
     "sim.gpu.overlap",
     "sim.streams",
     "tuning.operators",
+    "tuning.space",
 )
 BASE = (*LEAVES, "experiments.setup")
 POLICIES = ("policies.congestion", "policies.ordering", "policies.search", "policies.distill")

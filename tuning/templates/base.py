@@ -1,0 +1,51 @@
+"""The contract of a template library; the CPU's C++ templates are one, CUTLASS is another."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+from tuning.operators import Operator
+from tuning.space import Candidate, Space
+
+
+@dataclass(frozen=True)
+class Source:
+    """One translation unit.
+
+    Attributes:
+        text: self-contained C++.
+        compiler: program that takes it, such as `g++`.
+        flags: what the compiler is called with, the files left out.
+    """
+
+    text: str
+    compiler: str
+    flags: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that decides the object, the compiler's version left out."""
+        parts = "\0".join((self.compiler, *self.flags, self.text))
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+
+class TemplateLibrary(Space, Protocol):
+    """A space of candidates that can be rendered.
+
+    Attributes:
+        name: such as `cpu`.
+        version: changes whenever rendered code changes; part of every record's key.
+    """
+
+    name: str
+    version: str
+
+    def rejected(self, operator: Operator, candidate: Candidate) -> str | None:
+        """Return why the candidate cannot compute the operator, or None if it can."""
+        ...
+
+    def render(self, operator: Operator, candidate: Candidate) -> Source:
+        """Return the candidate's source; equal for candidates that share one object."""
+        ...
