@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import os
 import shutil
+import struct
+import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,9 +18,16 @@ from pathlib import Path
 
 from experiments.paths import cache_root
 from experiments.setup.programs import ProgramError, run_program
+from tuning.space import OUT_OF_BUDGET
 from tuning.templates.base import Source
 
 TIMEOUT_S = 120.0
+MOST_BYTES = 2 << 30
+"""The cache evicts what was used longest ago beyond this."""
+
+_STALE_S = 3600.0
+_SWEEP_EVERY = 256
+_LONGEST_MESSAGE = 600
 
 
 @dataclass(frozen=True)
@@ -42,34 +52,85 @@ def toolchain(compiler: str = "g++") -> str:
     Raises:
         ProgramError: there is no such compiler, or it does not work.
     """
-    return run_program([compiler, "--version"], timeout_s=20).stdout.splitlines()[0]
+    lines = run_program([compiler, "--version"], timeout_s=20).stdout.splitlines()
+    if not lines:
+        raise ProgramError(f"{compiler} --version says nothing; is it a compiler?")
+    return lines[0]
 
 
 class ObjectCache:
-    """Shared objects by content; safe to share between processes, and to delete at any moment."""
+    """Shared objects by content; safe to share between processes, and to delete at any moment.
 
-    def __init__(self, folder: Path | None = None) -> None:
+    Args:
+        folder: where they are; None: under the cache's root.
+        most_bytes: size beyond which those used longest ago are removed.
+        timeout_s: seconds that the compiler may take for one.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        most_bytes: int = MOST_BYTES,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         self.folder = folder or cache_root() / "tuning" / "objects"
+        self.most_bytes, self.timeout_s = most_bytes, timeout_s
+        self._made = 0
 
     def path_of(self, source: Source) -> Path:
-        """Return where the object of `source` is, or would be."""
+        """Return where the object of `source` is, or would be.
+
+        Raises:
+            ProgramError: its compiler is missing or does not work.
+        """
         key = hashlib.sha256(f"{source.digest}\0{toolchain(source.compiler)}".encode()).hexdigest()
         return self.folder / key[:2] / f"{key}.so"
 
-    def compile(self, sources: Sequence[Source], jobs: int | None = None) -> list[Compiled]:
-        """Return one result per source; equal sources are compiled once."""
+    def compile(
+        self, sources: Sequence[Source], jobs: int | None = None, deadline: float = math.inf
+    ) -> list[Compiled]:
+        """Return one result per source; equal sources are compiled once. Never raises for one.
+
+        Args:
+            sources: what to compile.
+            jobs: compilers at a time; None: one per core.
+            deadline: `time.monotonic()` after which no compiler is started any more.
+        """
         wanted = {source.digest: source for source in sources}
         jobs = jobs or len(os.sched_getaffinity(0))
+
+        def one(source: Source) -> Compiled:
+            return self._one(source, deadline)
+
         with ThreadPoolExecutor(jobs) as pool:
-            made = dict(zip(wanted, pool.map(self._one, wanted.values()), strict=True))
+            made = dict(zip(wanted, pool.map(one, wanted.values()), strict=True))
+        self._sweep(sum(result.seconds > 0 for result in made.values()))
         return [made[source.digest] for source in sources]
 
-    def _one(self, source: Source) -> Compiled:
+    def require(self, source: Source) -> Path:
+        """Return the object of a source that must compile.
+
+        Raises:
+            ProgramError: it does not.
+        """
+        made = self.compile([source])[0]
+        if made.path is None:
+            raise ProgramError(f"cannot compile: {made.message}")
+        return made.path
+
+    def discard(self, source: Source) -> None:
+        """Remove the object of `source`, so that it is compiled anew."""
+        self.path_of(source).unlink(missing_ok=True)
+
+    def _one(self, source: Source, deadline: float) -> Compiled:
         start = time.monotonic()
         try:
             path = self.path_of(source)
-            if path.is_file():
+            if is_whole(path):
+                os.utime(path)  # what is used stays longest
                 return Compiled(path)
+            if start > deadline:
+                return Compiled(None, 0.0, OUT_OF_BUDGET)
             path.parent.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(dir=self.folder, prefix=".making-"))
         except (ProgramError, OSError) as error:
@@ -78,10 +139,65 @@ class ObjectCache:
             text, made = folder / "unit.cpp", folder / "unit.so"
             text.write_text(source.text, encoding="utf-8")
             command = [source.compiler, *source.flags, str(text), "-o", str(made)]
-            run_program(command, timeout_s=TIMEOUT_S)
+            done = run_program(command, timeout_s=self.timeout_s, check=False)
+            if done.returncode != 0 or not is_whole(made):
+                return Compiled(None, time.monotonic() - start, _complaint(source, done))
             os.replace(made, path)
             return Compiled(path, time.monotonic() - start)
         except (ProgramError, OSError) as error:
             return Compiled(None, time.monotonic() - start, str(error))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep(self, made: int) -> None:
+        """Now and then, remove what is beyond the limit, and what killed processes left."""
+        first = self._made == 0
+        self._made += made
+        if not made or not (first or self._made >= _SWEEP_EVERY):
+            return
+        self._made = 1
+        objects = []
+        for path in self.folder.glob("*/*.so"):
+            try:
+                known = path.stat()
+            except OSError:  # another process swept it
+                continue
+            objects.append((known.st_mtime, known.st_size, path))
+        held = sum(size for _, size, _ in objects)
+        for _, size, path in sorted(objects):
+            if held <= self.most_bytes:
+                break
+            path.unlink(missing_ok=True)
+            held -= size
+        for folder in self.folder.glob(".making-*"):
+            try:
+                if time.time() - folder.stat().st_mtime > _STALE_S:
+                    shutil.rmtree(folder, ignore_errors=True)
+            except OSError:
+                continue
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether `path` is a 64-bit ELF file that ends where its header says or later.
+
+    Loading a file that was cut short (full disk, crash) can kill the process that does it.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return False
+    if len(head) < 64 or head[:5] != b"\x7fELF\x02":
+        return False
+    (sections_at,) = struct.unpack_from("<Q", head, 40)
+    entry_bytes, entries = struct.unpack_from("<HH", head, 58)
+    return size >= sections_at + entry_bytes * entries
+
+
+def _complaint(source: Source, done: subprocess.CompletedProcess[str]) -> str:
+    """Return the compiler's first errors, or its last words."""
+    said = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
+    errors = [line for line in said if "error" in line.lower() or "No space" in line]
+    told = " | ".join(errors[:3] or said[-1:])[:_LONGEST_MESSAGE]
+    return f"{source.compiler} ended with exit code {done.returncode}: {told}"

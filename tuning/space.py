@@ -10,6 +10,9 @@ from tuning.operators import Operator
 
 Value = int | str | bool
 
+OUT_OF_BUDGET = "out of budget"
+"""Message of a candidate that is `rejected` because trials or seconds were spent."""
+
 
 @dataclass(frozen=True)
 class Candidate:

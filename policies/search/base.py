@@ -10,7 +10,7 @@ import numpy as np
 
 from policies.registry import Registry
 from tuning.operators import Operator
-from tuning.space import Candidate, Measurement, Space
+from tuning.space import OUT_OF_BUDGET, Candidate, Measurement, Space, best_of
 
 SEARCHES: Registry[Any] = Registry("policies.search", "template search")
 register = SEARCHES.register
@@ -65,3 +65,14 @@ class TemplateSearch(Protocol):
         at once and count as trials.
         """
         ...
+
+
+def in_batches(candidates: Sequence[Candidate], measure: Measure, size: int) -> Measurement | None:
+    """Measure `candidates`, `size` side by side, until the budget is spent; return the best."""
+    found: list[Measurement] = []
+    for start in range(0, len(candidates), size):
+        batch = measure(candidates[start : start + size])
+        found += batch
+        if any(m.status == "rejected" and m.message == OUT_OF_BUDGET for m in batch):
+            break
+    return best_of(found)

@@ -139,9 +139,17 @@ def _depths(operator: Operator) -> list[int]:
     return [operator.k] if isinstance(operator, Gemm) else [1]
 
 
-def mismatch(operator: Operator, operands: Arrays, stored: NDArray[Any]) -> str | None:
-    """Return how `stored` differs from the reference, or None if it is equal within tolerance."""
-    wanted = reference(operator, operands)
+def mismatch(
+    operator: Operator,
+    operands: Arrays,
+    stored: NDArray[Any],
+    wanted: NDArray[np.float32] | None = None,
+) -> str | None:
+    """Return how `stored` differs from the reference, or None if it is equal within tolerance.
+
+    `wanted` is the reference if it is known already.
+    """
+    wanted = reference(operator, operands) if wanted is None else wanted
     found = as_float32(stored, operator.epilogue.out_dtype)
     if found.shape != wanted.shape:
         return f"shape {found.shape} instead of {wanted.shape}"

@@ -37,10 +37,12 @@ class TemplateLibrary(Space, Protocol):
     Attributes:
         name: such as `cpu`.
         version: changes whenever rendered code changes; part of every record's key.
+        compiler: program that takes its sources; its version is part of every record's key.
     """
 
     name: str
     version: str
+    compiler: str
 
     def rejected(self, operator: Operator, candidate: Candidate) -> str | None:
         """Return why the candidate cannot compute the operator, or None if it can."""

@@ -38,6 +38,7 @@ class CpuTemplates:
     """
 
     name = "cpu"
+    compiler = "g++"
 
     def __init__(self, isa: str | None = None, threads: int | None = None) -> None:
         if isa is not None and isa not in isas():

@@ -1,0 +1,36 @@
+"""Every legal candidate, as far as the budget reaches: the yardstick of other searches."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from policies.search.base import Budget, Measure, in_batches, register
+from tuning.operators import Operator
+from tuning.space import Measurement, Space
+
+
+@register("exhaustive")
+class Exhaustive:
+    """Measures the whole space in its fixed order.
+
+    Args:
+        batch: candidates measured side by side.
+    """
+
+    engine: ClassVar[str] = "templates"
+
+    def __init__(self, batch: int = 64) -> None:
+        self.batch = batch
+
+    def search(
+        self,
+        operator: Operator,
+        space: Space,
+        measure: Measure,
+        budget: Budget,
+        luck: np.random.Generator,
+    ) -> Measurement | None:
+        """Measure candidates until there are no more, or the budget is spent."""
+        return in_batches(space.candidates(operator)[: budget.trials], measure, self.batch)

@@ -1,0 +1,184 @@
+"""In the worker: loads candidates, checks their numbers, lets them take turns under the stopwatch.
+
+Turns are interleaved: in each round every candidate gives one sample, in an order that is shuffled
+anew, so that drift of the machine's speed meets all alike. Candidates that are far from the best
+after a few rounds get no more turns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tuning.kernel import Kernel, Share, aligned
+from tuning.operators import operator_from_dict
+from tuning.operators.reference import mismatch, random_operands
+from tuning.profile.board import NOBODY, Board
+from tuning.profile.settings import ProfileSettings
+from tuning.profile.stopwatch import Stopwatch
+from tuning.space import OUT_OF_BUDGET, Candidate
+
+DROPS = {2: 2.0, 5: 1.25}
+"""Rounds done -> dropped are candidates whose shortest sample is beyond this multiple of the best."""
+
+LONGEST_S = 2.0
+"""A candidate stops once its samples have taken this long, if it has `FEWEST` of them."""
+
+FEWEST = 3
+REWARM_BELOW_NS = 5_000_000
+"""A kernel faster than this makes one untimed call first: others have used the caches since."""
+
+MOST_CALLS = 1_000_000
+
+
+@dataclass
+class Entry:
+    """One candidate under test; `call_ns` is the last known time of a call."""
+
+    index: int
+    path: Path
+    candidate: Candidate
+    checked: bool
+    kernel: Kernel | None = None
+    call_ns: float = 0.0
+    spent_s: float = 0.0
+    samples: list[float] = field(default_factory=list)
+
+
+class Bench:
+    """The candidates of one request, side by side.
+
+    Args:
+        request: as `Profiler` writes it.
+        board: whose turn it is, and the reference.
+        watch: the stopwatch.
+        say: sends an event to the profiler.
+    """
+
+    def __init__(
+        self,
+        request: dict[str, Any],
+        board: Board,
+        watch: Stopwatch,
+        say: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self.operator = operator_from_dict(request["operator"])
+        self.settings = ProfileSettings.from_dict(request["settings"])
+        self.deadline = time.monotonic() + request["seconds"]
+        self.board, self.watch, self.say = board, watch, say
+        self.share: Share = {}
+        found = random_operands(self.operator, self.settings.seed)
+        self.operands = {name: aligned(array) for name, array in found.items()}
+        self.wanted = None
+        if self.settings.check:
+            self.wanted = board.wanted(self.operator.operands()[-1].shape)
+        self.entries = [
+            Entry(row["index"], Path(row["path"]), Candidate.from_dict(row["candidate"]), row["ok"])
+            for row in request["candidates"]
+        ]
+
+    def run(self) -> None:
+        """Measure all, and say what became of each."""
+        ready = [entry for entry in self.entries if self._prepare(entry)]
+        self._sample(ready)
+        for entry in ready:
+            low, middle, high = np.percentile(entry.samples, (25, 50, 75))
+            self.say(
+                {
+                    "index": entry.index,
+                    "status": "ok",
+                    "median_ns": float(middle),
+                    "low_ns": float(low),
+                    "high_ns": float(high),
+                    "samples": len(entry.samples),
+                    "measure_s": entry.spent_s,
+                }
+            )
+
+    @contextmanager
+    def _turn(self, entry: Entry) -> Iterator[None]:
+        start = time.monotonic()
+        self.board.take(entry.index)
+        try:
+            yield
+        finally:
+            self.board.take(NOBODY)
+            entry.spent_s += time.monotonic() - start
+
+    def _end(self, entry: Entry, status: str, message: str) -> bool:
+        event = {"index": entry.index, "status": status, "message": message}
+        self.say(event | {"measure_s": entry.spent_s})
+        return False
+
+    def _prepare(self, entry: Entry) -> bool:
+        """Load, check and warm up; return whether the candidate is to be timed."""
+        if time.monotonic() > self.deadline:
+            return self._end(entry, "rejected", OUT_OF_BUDGET)
+        try:
+            with self._turn(entry):
+                entry.kernel = Kernel(
+                    entry.path, self.operator, entry.candidate, self.operands, share=self.share
+                )
+        except (OSError, AttributeError) as error:
+            return self._end(entry, "unloadable", str(error))
+        except MemoryError:
+            return self._end(entry, "crashed", "not enough memory to load it")
+        if not entry.checked and (fault := self._fault(entry, entry.kernel)) is not None:
+            return self._end(entry, "wrong", fault)
+        self.say({"index": entry.index, "checked": True})
+        with self._turn(entry):
+            for _ in range(max(1, self.settings.warmup)):
+                entry.call_ns = max(1.0, float(self.watch.time_ns(entry.kernel, 1)))
+                if entry.call_ns > LONGEST_S * 1e9 / 4:
+                    break
+        return True
+
+    def _fault(self, entry: Entry, kernel: Kernel) -> str | None:
+        """Run once and return what is wrong with the numbers, None if nothing is."""
+        poison = np.nan if kernel.output.dtype.kind == "f" else 0x7FC0  # a bfloat16 that is NaN
+        kernel.output.fill(poison)
+        with self._turn(entry):
+            kernel()
+        if self.wanted is None:
+            return None
+        return mismatch(self.operator, self.operands, kernel.output, self.wanted)
+
+    def _sample(self, entries: list[Entry]) -> None:
+        luck = np.random.default_rng(self.settings.seed)
+        alive = list(entries)
+        for done in range(self.settings.samples):
+            for place in luck.permutation(len(alive)):
+                entry = alive[place]
+                sampled_s = sum(entry.samples) / 1e9
+                if len(entry.samples) >= FEWEST and sampled_s > LONGEST_S:
+                    continue
+                if entry.samples and time.monotonic() > self.deadline:
+                    continue
+                self._take(entry)
+            if done + 1 in DROPS:
+                # By their shortest samples: what disturbs a sample only makes it longer.
+                limit = DROPS[done + 1] * min((min(e.samples) for e in alive), default=0.0)
+                alive = [entry for entry in alive if min(entry.samples) <= limit]
+
+    def _take(self, entry: Entry) -> None:
+        """Take one sample."""
+        kernel = entry.kernel
+        if kernel is None:
+            raise ValueError("a candidate was sampled before it was loaded")
+        if self.settings.cache == "cold":
+            self.watch.evict()
+            with self._turn(entry):
+                entry.samples.append(float(self.watch.time_ns(kernel, 1)))
+            return
+        calls = int(min(MOST_CALLS, max(1.0, np.ceil(self.settings.min_sample_ns / entry.call_ns))))
+        with self._turn(entry):
+            if entry.call_ns < REWARM_BELOW_NS:
+                self.watch.time_ns(kernel, 1)
+            entry.samples.append(self.watch.time_ns(kernel, calls) / calls)
+        entry.call_ns = max(1.0, entry.samples[-1])

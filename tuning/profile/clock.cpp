@@ -1,0 +1,24 @@
+// The profiler's stopwatch: repeats a kernel without Python in between.
+#include <cstdint>
+#include <time.h>
+
+typedef void (*Run)(void* const*, const int64_t*, const int64_t*, void*);
+
+static int64_t now_ns() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+extern "C" int64_t triptych_time_ns(Run run, void* const* args, const int64_t* dims,
+                                    const int64_t* blocks, void* scratch, int64_t calls) {
+    int64_t start = now_ns();
+    for (int64_t i = 0; i < calls; ++i) run(args, dims, blocks, scratch);
+    return now_ns() - start;
+}
+
+// Each thread writes a part of the buffer, so that private caches are evicted too.
+extern "C" void triptych_evict(char* buffer, int64_t bytes, int64_t threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t i = 0; i < bytes; i += 64) ++((volatile char*)buffer)[i];
+}

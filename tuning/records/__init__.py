@@ -1,0 +1,6 @@
+"""The store of measurements: append-only JSON lines, one record per candidate."""
+
+from tuning.records.entry import Entry, RecordKey
+from tuning.records.store import Records, RecordsError, RecordsWarning
+
+__all__ = ["Entry", "RecordKey", "Records", "RecordsError", "RecordsWarning"]
