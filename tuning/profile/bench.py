@@ -25,12 +25,17 @@ from tuning.profile.stopwatch import Stopwatch
 from tuning.space import OUT_OF_BUDGET, Candidate
 
 DROPS = {2: 2.0, 5: 1.25}
-"""Rounds done -> dropped are candidates whose shortest sample is beyond this multiple of the best."""
+"""A candidate with so many undisturbed samples gets no more turns if its shortest is beyond this
+multiple of the best one's. The shortest, since what disturbs a sample only makes it longer."""
 
 LONGEST_S = 2.0
-"""A candidate stops once its samples have taken this long, if it has `FEWEST` of them."""
+"""A candidate that has run for so long, all told, stops once it has `FEWEST` samples."""
 
 FEWEST = 3
+
+MOST_ROUNDS = 3
+"""Rounds go on, up to this multiple of the samples asked for, while too many were disturbed."""
+
 REWARM_BELOW_NS = 5_000_000
 """A kernel faster than this makes one untimed call first: others have used the caches since."""
 
@@ -39,7 +44,13 @@ MOST_CALLS = 1_000_000
 
 @dataclass
 class Entry:
-    """One candidate under test; `call_ns` is the last known time of a call."""
+    """One candidate under test.
+
+    Attributes:
+        call_ns: last known time of a call.
+        samples: nanoseconds of a call, each a sample.
+        clean: those of them during which the system let all threads run.
+    """
 
     index: int
     path: Path
@@ -49,6 +60,17 @@ class Entry:
     call_ns: float = 0.0
     spent_s: float = 0.0
     samples: list[float] = field(default_factory=list)
+    clean: list[float] = field(default_factory=list)
+
+    @property
+    def trusted(self) -> list[float]:
+        """The samples that tell the time of a call: undisturbed ones if there are any."""
+        return self.clean or self.samples
+
+    def is_hopeless(self, best_ns: float) -> bool:
+        """Return whether it is clear that another candidate is faster."""
+        factors = [factor for count, factor in DROPS.items() if len(self.clean) >= count]
+        return bool(factors) and min(self.clean) > min(factors) * best_ns
 
 
 class Bench:
@@ -88,7 +110,7 @@ class Bench:
         ready = [entry for entry in self.entries if self._prepare(entry)]
         self._sample(ready)
         for entry in ready:
-            low, middle, high = np.percentile(entry.samples, (25, 50, 75))
+            low, middle, high = np.percentile(entry.trusted, (25, 50, 75))
             self.say(
                 {
                     "index": entry.index,
@@ -96,7 +118,7 @@ class Bench:
                     "median_ns": float(middle),
                     "low_ns": float(low),
                     "high_ns": float(high),
-                    "samples": len(entry.samples),
+                    "samples": len(entry.trusted),
                     "measure_s": entry.spent_s,
                 }
             )
@@ -152,33 +174,34 @@ class Bench:
     def _sample(self, entries: list[Entry]) -> None:
         luck = np.random.default_rng(self.settings.seed)
         alive = list(entries)
-        for done in range(self.settings.samples):
+        for _ in range(MOST_ROUNDS * self.settings.samples):
             for place in luck.permutation(len(alive)):
-                entry = alive[place]
-                sampled_s = sum(entry.samples) / 1e9
-                if len(entry.samples) >= FEWEST and sampled_s > LONGEST_S:
-                    continue
-                if entry.samples and time.monotonic() > self.deadline:
-                    continue
-                self._take(entry)
-            if done + 1 in DROPS:
-                # By their shortest samples: what disturbs a sample only makes it longer.
-                limit = DROPS[done + 1] * min((min(e.samples) for e in alive), default=0.0)
-                alive = [entry for entry in alive if min(entry.samples) <= limit]
+                if not self._has_enough(alive[place]):
+                    self._take(alive[place])
+            best_ns = min((min(entry.samples) for entry in alive), default=0.0)
+            alive = [entry for entry in alive if not entry.is_hopeless(best_ns)]
+
+    def _has_enough(self, entry: Entry) -> bool:
+        if not entry.samples:
+            return False
+        if time.monotonic() > self.deadline or len(entry.clean) >= self.settings.samples:
+            return True
+        return len(entry.samples) >= FEWEST and entry.spent_s > LONGEST_S
 
     def _take(self, entry: Entry) -> None:
         """Take one sample."""
-        kernel = entry.kernel
-        if kernel is None:
+        if (kernel := entry.kernel) is None:
             raise ValueError("a candidate was sampled before it was loaded")
-        if self.settings.cache == "cold":
+        calls = 1
+        if cold := self.settings.cache == "cold":
             self.watch.evict()
-            with self._turn(entry):
-                entry.samples.append(float(self.watch.time_ns(kernel, 1)))
-            return
-        calls = int(min(MOST_CALLS, max(1.0, np.ceil(self.settings.min_sample_ns / entry.call_ns))))
+        else:
+            wanted = np.ceil(self.settings.min_sample_ns / entry.call_ns)
+            calls = int(min(MOST_CALLS, max(1.0, wanted)))
         with self._turn(entry):
-            if entry.call_ns < REWARM_BELOW_NS:
+            if not cold and entry.call_ns < REWARM_BELOW_NS:
                 self.watch.time_ns(kernel, 1)
             entry.samples.append(self.watch.time_ns(kernel, calls) / calls)
-        entry.call_ns = max(1.0, entry.samples[-1])
+        if not self.watch.disturbed:
+            entry.clean.append(entry.samples[-1])
+        entry.call_ns = max(1.0, min(entry.samples))

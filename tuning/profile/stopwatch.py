@@ -32,7 +32,8 @@ class Stopwatch:
         library = ctypes.CDLL(str(path))
         self._time = library.triptych_time_ns
         self._time.restype = ctypes.c_int64
-        self._time.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int64]
+        self._preempted = ctypes.c_int64(0)
+        self._time.argtypes = [ctypes.c_void_p] * 5 + [ctypes.c_int64, ctypes.c_void_p]
         self._evict = library.triptych_evict
         self._evict.restype = None
         self._evict.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
@@ -41,7 +42,12 @@ class Stopwatch:
 
     def time_ns(self, kernel: Kernel, calls: int) -> int:
         """Return the nanoseconds that `calls` calls took, one after another."""
-        return self._time(*kernel.entry, calls)
+        return self._time(*kernel.entry, calls, ctypes.addressof(self._preempted))
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the system took a core away while the last time was taken."""
+        return self._preempted.value > 0
 
     def evict(self) -> None:
         """Write the buffer, so that caches hold nothing of a kernel's operands."""
