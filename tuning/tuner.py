@@ -112,12 +112,19 @@ def replay(
 ) -> Tuned:
     """Return the best on record, measuring nothing.
 
+    Parameters are rendered into source that is compiled and run, so a record is believed only about
+    candidates that the library itself proposes.
+
     Raises:
         NotRecordedError: there is none for this operator, device, toolchain, ...
     """
     start = time.monotonic()
     key = RecordKey.of(operator, library, settings)
+    proposed = set(library.native(operator))
     entries = records.entries(key)
+    if any(e.measurement.candidate not in proposed for e in entries):
+        proposed |= set(library.candidates(operator))
+        entries = [e for e in entries if e.measurement.candidate in proposed]
     best = best_of([e.measurement for e in entries if e.final])
     best = best or best_of([e.measurement for e in entries])
     if best is None:

@@ -17,11 +17,16 @@ class Exhaustive:
 
     Args:
         batch: candidates measured side by side.
+
+    Raises:
+        ValueError: batch is not positive.
     """
 
     engine: ClassVar[str] = "templates"
 
     def __init__(self, batch: int = 64) -> None:
+        if batch < 1:
+            raise ValueError(f"batch: {batch} is not positive")
         self.batch = batch
 
     def search(

@@ -17,11 +17,16 @@ class RandomSearch:
 
     Args:
         batch: candidates measured side by side.
+
+    Raises:
+        ValueError: batch is not positive.
     """
 
     engine: ClassVar[str] = "templates"
 
     def __init__(self, batch: int = 16) -> None:
+        if batch < 1:
+            raise ValueError(f"batch: {batch} is not positive")
         self.batch = batch
 
     def search(
@@ -33,6 +38,6 @@ class RandomSearch:
         luck: np.random.Generator,
     ) -> Measurement | None:
         """Measure a random order's beginning."""
-        space_list = space.candidates(operator)
-        drawn = luck.permutation(len(space_list))[: budget.trials]
-        return in_batches([space_list[place] for place in drawn], measure, self.batch)
+        candidates = space.candidates(operator)
+        drawn = luck.permutation(len(candidates))[: budget.trials]
+        return in_batches([candidates[place] for place in drawn], measure, self.batch)

@@ -164,11 +164,21 @@ def _typed(cls: type, values: Any) -> dict[str, Any]:
     if not isinstance(values, dict) or set(values) != {field.name for field in fields(cls)}:
         raise ValueError(f"fields are not those of a {cls.__name__}")
     types = {"str": (str,), "int": (int,), "bool": (bool,), "float": (int, float)}
+    found = {}
     for field in fields(cls):
-        allowed = types.get(str(field.type), (Candidate,))
-        if type(values[field.name]) not in allowed:
+        found[field.name] = value = values[field.name]
+        if type(value) not in types.get(str(field.type), (Candidate,)):
             raise ValueError(f"{field.name} is of another type")
-    return values
+        if str(field.type) == "float":
+            found[field.name] = _float(field.name, value)
+    return found
+
+
+def _float(name: str, value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large a number") from None
 
 
 def _check(measurement: Measurement) -> None:

@@ -1,0 +1,215 @@
+"""What a candidate does is its status; nothing that it does reaches the profiler."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.needs import need
+from tests.tuning.fakes import OPERATOR, FakeLibrary
+from tuning.compile import ObjectCache
+from tuning.profile import NothingMeasuredError, Profiler, ProfileSettings, measuring
+from tuning.profile.lock import lock_path
+from tuning.space import OUT_OF_BUDGET, Measurement
+
+QUICK = ProfileSettings(threads=1, warmup=1, samples=3, min_sample_ns=10_000)
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> ObjectCache:
+    return ObjectCache(tmp_path_factory.mktemp("objects"))
+
+
+@pytest.fixture(autouse=True)
+def _own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need("torch")
+    monkeypatch.setenv("TRIPTYCH_CACHE", str(tmp_path / "cache"))
+
+
+def measured(
+    objects: ObjectCache, *kinds: str, settings: ProfileSettings = QUICK
+) -> list[Measurement]:
+    library = FakeLibrary()
+    with Profiler(library, settings, objects) as profiler:
+        return profiler.measure(OPERATOR, [library.candidate(kind) for kind in kinds])
+
+
+def test_times_come_with_quartiles_and_counts(objects):
+    good, slow = measured(objects, "good", "slow")
+    for found in (good, slow):
+        assert found.status == "ok"
+        assert 0 < found.low_ns <= found.median_ns <= found.high_ns
+        assert found.samples >= 1
+        assert found.measure_s > 0
+    assert slow.median_ns > 2_500_000 > good.median_ns
+
+
+@pytest.mark.parametrize("cache", ["warm", "cold"])
+def test_both_cache_modes_give_times(objects, cache):
+    settings = ProfileSettings(threads=1, samples=2, min_sample_ns=1000, cache=cache)
+    assert [m.status for m in measured(objects, "good", "slow", settings=settings)] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "message"),
+    [
+        ("segfault", "crashed", "SIGSEGV"),
+        ("late_segfault", "crashed", "SIGSEGV"),
+        ("abort", "crashed", "SIGABRT: assertion of mine"),
+        ("exit", "crashed", "exit code 3"),
+        ("wrong", "wrong", "at (0, 0)"),
+        ("nan", "wrong", "1 values are not finite"),
+        ("lazy", "wrong", "64 values are not finite"),
+        ("syntax", "compile_error", "error"),
+        ("illegal", "rejected", "is not allowed"),
+        ("mute", "crashed", "cannot be loaded"),
+    ],
+)
+def test_a_candidate_that_goes_wrong_is_a_record_and_its_neighbours_are_measured(
+    objects, kind, status, message
+):
+    before, bad, after = measured(objects, "good", kind, "slow")
+    assert (bad.status, before.status, after.status) == (status, "ok", "ok")
+    assert message in bad.message
+    assert bad.median_ns == 0.0
+
+
+def test_a_candidate_that_hangs_is_ended_and_the_rest_goes_on(objects):
+    settings = ProfileSettings(threads=1, samples=2, min_sample_ns=1000, timeout_s=0.5)
+    hung, good = measured(objects, "hang", "good", settings=settings)
+    assert (hung.status, hung.message) == ("timeout", "took longer than 0.5 s")
+    assert good.ok
+
+
+def test_what_a_kernel_prints_is_no_event(objects):
+    assert [m.status for m in measured(objects, "noisy", "good")] == ["ok", "ok"]
+
+
+def test_a_candidate_named_twice_is_measured_once(objects):
+    first, other, again = measured(objects, "good", "slow", "good")
+    assert first == again
+    assert other != first
+
+
+def test_no_candidates_are_no_measurements(objects):
+    assert measured(objects) == []
+
+
+def test_numbers_go_unchecked_where_the_settings_say_so(objects):
+    settings = ProfileSettings(threads=1, samples=2, min_sample_ns=1000, check=False)
+    assert measured(objects, "wrong", settings=settings)[0].ok
+
+
+def test_candidates_of_one_object_pay_for_it_once(tmp_path):
+    library = FakeLibrary()
+    with Profiler(library, QUICK, ObjectCache(tmp_path / "o")) as profiler:
+        twins = [library.candidate("good", number) for number in range(3)]
+        found = profiler.measure(OPERATOR, twins)
+        again = profiler.measure(OPERATOR, twins)
+    assert [m.compile_s > 0 for m in found] == [True, False, False]
+    assert [m.compile_s for m in again] == [0.0, 0.0, 0.0]
+
+
+def test_a_damaged_object_is_compiled_anew(tmp_path):
+    library, cache = FakeLibrary(), ObjectCache(tmp_path / "o")
+    candidate = library.candidate("good")
+    path = cache.require(library.render(OPERATOR, candidate))
+    data = bytearray(path.read_bytes())
+    data[64:4096] = bytes(len(data[64:4096]))  # program headers; length and ends stay
+    path.write_bytes(data)
+    with Profiler(library, QUICK, cache) as profiler:
+        assert profiler.measure(OPERATOR, [candidate])[0].ok
+
+
+def test_without_time_all_is_out_of_budget(objects, tmp_path):
+    library = FakeLibrary()
+    with Profiler(library, QUICK, ObjectCache(tmp_path / "empty")) as profiler:
+        found = profiler.measure(OPERATOR, [library.candidate("good")], seconds=0.0)
+    assert [(m.status, m.message) for m in found] == [("rejected", OUT_OF_BUDGET)]
+    with Profiler(library, QUICK, objects) as profiler:
+        profiler.measure(OPERATOR, [library.candidate("good")])
+        found = profiler.measure(OPERATOR, [library.candidate("good")], seconds=0.0)
+    assert [(m.status, m.message) for m in found] == [("rejected", OUT_OF_BUDGET)]
+
+
+def test_a_compiler_that_is_missing_is_named(objects):
+    library = FakeLibrary(compiler="no-such-compiler")
+    with Profiler(library, QUICK, objects) as profiler:
+        found = profiler.measure(OPERATOR, [library.candidate("good")])[0]
+    assert found.status == "compile_error"
+    assert "no-such-compiler" in found.message
+
+
+def test_a_candidate_of_another_library_is_rejected_with_the_reason(objects):
+    from tuning.space import Candidate
+
+    library = FakeLibrary()
+    with Profiler(library, QUICK, objects) as profiler:
+        found = profiler.measure(OPERATOR, [Candidate.of("gemm", {"tile": 3}, {})])[0]
+    assert found.status == "rejected"
+    assert "'kind'" in found.message
+
+
+def test_two_profilers_never_measure_at_once(objects):
+    done = threading.Event()
+
+    def work() -> None:
+        measured(objects, "good")
+        done.set()
+
+    with measuring():
+        assert lock_path().is_file()
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert not done.wait(0.7)
+    thread.join(60)
+    assert done.is_set()
+
+
+def test_closing_ends_the_worker_and_the_profiler_can_go_on(objects):
+    library = FakeLibrary()
+    profiler = Profiler(library, QUICK, objects)
+    assert profiler.measure(OPERATOR, [library.candidate("good")])[0].ok
+    open_files = len(os.listdir("/proc/self/fd"))
+    profiler.close()
+    assert len(os.listdir("/proc/self/fd")) < open_files
+    assert profiler.measure(OPERATOR, [library.candidate("good")])[0].ok
+    profiler.close()
+
+
+def test_the_error_counts_why_nothing_was_measured(objects):
+    found = measured(objects, "segfault", "wrong", "illegal")
+    told = str(NothingMeasuredError.of(OPERATOR, found))
+    for part in ("gemm 8x8x8", "1 crashed", "1 wrong", "1 rejected", "SIGSEGV", "kind=wrong"):
+        assert part in told
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("threads", 0),
+        ("threads", True),
+        ("warmup", -1),
+        ("samples", 0),
+        ("samples", 2.5),
+        ("min_sample_ns", -1),
+        ("cache", "hot"),
+        ("timeout_s", 0.0),
+        ("timeout_s", float("nan")),
+        ("timeout_s", float("inf")),
+        ("seed", -1),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(field, value):
+    with pytest.raises(ValueError, match=f"^{field}: "):
+        ProfileSettings(**({"threads": 1} | {field: value}))
+
+
+def test_settings_survive_a_round_trip_and_unknown_fields_are_named():
+    settings = ProfileSettings(threads=2, cache="cold", timeout_s=1.5)
+    assert ProfileSettings.from_dict(settings.to_dict()) == settings
+    with pytest.raises(ValueError, match="colour"):
+        ProfileSettings.from_dict({"threads": 1, "colour": 1})
