@@ -18,6 +18,7 @@ from pathlib import Path
 
 from experiments.paths import cache_root
 from experiments.setup.programs import ProgramError, run_program
+from tuning.precompile import Preludes
 from tuning.space import OUT_OF_BUDGET
 from tuning.templates.base import Source
 
@@ -75,6 +76,7 @@ class ObjectCache:
     ) -> None:
         self.folder = folder or cache_root() / "tuning" / "objects"
         self.most_bytes, self.timeout_s = most_bytes, timeout_s
+        self._preludes = Preludes(self.folder / "preludes", timeout_s)
         self._made = 0
 
     def path_of(self, source: Source) -> Path:
@@ -136,10 +138,11 @@ class ObjectCache:
         except (ProgramError, OSError) as error:
             return Compiled(None, 0.0, str(error))
         try:
-            text, made = folder / "unit.cpp", folder / "unit.so"
-            text.write_text(source.text, encoding="utf-8")
-            command = [source.compiler, *source.flags, str(text), "-o", str(made)]
-            done = run_program(command, timeout_s=self.timeout_s, check=False)
+            made = folder / "unit.so"
+            text = self._preludes.shortened(source, toolchain(source.compiler))
+            done = self._call(source, text, folder, made)
+            if done.returncode != 0 and source.prelude_chars:
+                done = self._call(source, source.text, folder, made)  # whatever the short cut broke
             if done.returncode != 0 or not is_whole(made):
                 return Compiled(None, time.monotonic() - start, _complaint(source, done))
             os.replace(made, path)
@@ -148,6 +151,14 @@ class ObjectCache:
             return Compiled(None, time.monotonic() - start, str(error))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _call(
+        self, source: Source, text: str, folder: Path, made: Path
+    ) -> subprocess.CompletedProcess[str]:
+        unit = folder / "unit.cpp"
+        unit.write_text(text, encoding="utf-8")
+        command = [source.compiler, *source.flags, str(unit), "-o", str(made)]
+        return run_program(command, timeout_s=self.timeout_s, check=False)
 
     def _sweep(self, made: int) -> None:
         """Now and then, remove what is beyond the limit, and what killed processes left."""
@@ -200,4 +211,6 @@ def _complaint(source: Source, done: subprocess.CompletedProcess[str]) -> str:
     said = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
     errors = [line for line in said if "error" in line.lower() or "No space" in line]
     told = " | ".join(errors[:3] or said[-1:])[:_LONGEST_MESSAGE]
+    if done.returncode == 0:
+        return f"{source.compiler} made no object: {told}"
     return f"{source.compiler} ended with exit code {done.returncode}: {told}"

@@ -18,11 +18,14 @@ class Source:
         text: self-contained C++.
         compiler: program that takes it, such as `g++`.
         flags: what the compiler is called with, the files left out.
+        prelude_chars: length of the beginning that many sources share, and that may be compiled
+            ahead of them; it ends at a line's end, outside of any definition. It decides nothing.
     """
 
     text: str
     compiler: str
     flags: tuple[str, ...]
+    prelude_chars: int = 0
 
     @property
     def digest(self) -> str:

@@ -64,7 +64,9 @@ def version() -> str:
 def render(operator: Operator, candidate: Candidate, prefix: str = "triptych") -> Source:
     """Return the source of one unit."""
     isa = str(candidate.params["isa"])
-    return Source(prelude() + unit(operator, candidate, prefix), "g++", (*FLAGS, *ISA_FLAGS[isa]))
+    begin = prelude()
+    text = begin + unit(operator, candidate, prefix)
+    return Source(text, "g++", (*FLAGS, *ISA_FLAGS[isa]), len(begin))
 
 
 def unit(operator: Operator, candidate: Candidate, prefix: str) -> str:
