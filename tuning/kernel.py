@@ -102,7 +102,7 @@ class Kernel:
                 weights += 1
             else:
                 self._tensors.append(aligned(operands[operand.name]))
-        self._scratch = np.empty(scratch_bytes(self._dims, self._blocks) + _ALIGNMENT, np.uint8)
+        self._scratch = aligned_empty((scratch_bytes(self._dims, self._blocks),), np.uint8)
         self._args = (ctypes.c_void_p * len(self._tensors))(*(t.ctypes.data for t in self._tensors))
 
     @property

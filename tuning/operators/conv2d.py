@@ -132,4 +132,5 @@ class Conv2d:
             if not isinstance(values[name], list | tuple):
                 raise ValueError(f"{name}: is not a pair (rows, columns)")
             values[name] = tuple(values[name])
-        return cls(**values | {"epilogue": take_epilogue(values)})
+        values["epilogue"] = take_epilogue(values)
+        return cls(**values)

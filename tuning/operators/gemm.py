@@ -75,7 +75,9 @@ class Gemm:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Gemm:
         """Return the operator that `to_dict` described; ValueError names the field."""
-        return cls(**take(data, _FIELDS) | {"epilogue": take_epilogue(take(data, _FIELDS))})
+        values = take(data, _FIELDS)
+        values["epilogue"] = take_epilogue(values)
+        return cls(**values)
 
 
 def epilogue_operands(epilogue: Epilogue, shape: tuple[int, ...], tail: str = "") -> list[Operand]:

@@ -10,24 +10,24 @@ from __future__ import annotations
 
 from itertools import product
 
-from tuning.operators import Conv2d, Gemm, Operator, Pair
-from tuning.space import Candidate, Device
+from tuning.operators import Conv2d, Operator
+from tuning.space import Candidate, Device, Value
 from tuning.templates.base import Source
 from tuning.templates.cpu import render as rendering
 from tuning.templates.cpu.device import ISA_LANES, device, isas
-
-TILES = {
-    "avx512": ((12, 2), (8, 3), (6, 4), (14, 2), (8, 2), (4, 4), (6, 2), (4, 2), (14, 1), (8, 1)),
-    "avx2": ((6, 2), (4, 3), (3, 4), (4, 2), (2, 4), (8, 1), (4, 1)),
-    "generic": ((6, 2), (4, 3), (4, 2), (4, 1)),
-}
-"""(rows, vectors) per instruction set, the largest first; accumulators fit the register file."""
-
-UNROLLS = (1, 4, 8)
-GATHERS = ("direct", "rows", "strips")
-BLOCK_ROWS = (24, 48, 96, 192, 384)
-BLOCK_COLUMNS = (64, 256, 1024)
-BLOCK_DEPTHS = (256, 512, 1 << 30)
+from tuning.templates.cpu.params import (
+    BLOCK_COLUMNS,
+    BLOCK_DEPTHS,
+    BLOCK_ROWS,
+    GATHERS,
+    TILES,
+    UNROLLS,
+    Blocks,
+    Tile,
+    halves,
+    implicit_gemm,
+    template_of,
+)
 
 
 class CpuTemplates:
@@ -53,7 +53,8 @@ class CpuTemplates:
         """Return the whole space that is legal for the operator."""
         found = [
             self._candidate(operator, tile, unroll, gather, blocks)
-            for tile, unroll, gather in product(TILES[self.isa], UNROLLS, GATHERS)
+            for tile in TILES[self.isa]
+            for unroll, gather in product(UNROLLS, GATHERS)
             for blocks in product(BLOCK_ROWS, BLOCK_COLUMNS, BLOCK_DEPTHS)
         ]
         return [c for c in dict.fromkeys(found) if self.rejected(operator, c) is None]
@@ -62,11 +63,12 @@ class CpuTemplates:
         """Return tens of candidates, best guess first."""
         rows, columns, _ = implicit_gemm(operator)
         found = []
-        for tile, gather in product(TILES[self.isa][:4], ("direct", "rows")):
-            for block_rows in self._block_rows(rows, tile[0]):
-                for depth in (512, 1 << 30):
-                    blocks = (block_rows, min(1024, columns), depth)
-                    found.append(self._candidate(operator, tile, 4, gather, blocks))
+        for tile in TILES[self.isa][:4]:
+            for gather, block_rows, depth in product(
+                ("direct", "rows"), self._block_rows(rows, tile[0]), (512, 1 << 30)
+            ):
+                blocks = (block_rows, min(1024, columns), depth)
+                found.append(self._candidate(operator, tile, 4, gather, blocks))
         return [c for c in dict.fromkeys(found) if self.rejected(operator, c) is None]
 
     def _block_rows(self, rows: int, tile_rows: int) -> list[int]:
@@ -78,12 +80,12 @@ class CpuTemplates:
     def _candidate(
         self,
         operator: Operator,
-        tile: tuple[int, int],
+        tile: Tile,
         unroll: int,
         gather: str,
-        blocks: tuple[int, int, int],
+        blocks: Blocks,
     ) -> Candidate:
-        compiled = {
+        compiled: dict[str, Value] = {
             "isa": self.isa,
             "tile_rows": tile[0],
             "tile_vectors": tile[1],
@@ -92,7 +94,7 @@ class CpuTemplates:
             "aligned": self._is_aligned(operator, tile[1], unroll, gather, blocks[2]),
         }
         names = rendering.BLOCKS
-        runtime = dict(zip(names, (*blocks, self.device.cores), strict=True))
+        runtime: dict[str, Value] = dict(zip(names, (*blocks, self.device.cores), strict=True))
         return Candidate.of(template_of(operator), compiled, runtime)
 
     def _is_aligned(
@@ -100,8 +102,7 @@ class CpuTemplates:
     ) -> bool:
         """Return whether the variant without remainders computes the operator."""
         width = vectors * ISA_LANES[self.isa]
-        halves = (operator.first, operator.second) if isinstance(operator, Pair) else (operator,)
-        for half in halves:
+        for half in halves(operator):
             _, columns, k = implicit_gemm(half)
             run = half.in_channels if isinstance(half, Conv2d) and gather == "direct" else k
             if columns % width or run % unroll or (depth < k and depth % unroll):
@@ -138,20 +139,3 @@ class CpuTemplates:
     def estimate_s(self, operator: Operator, candidate: Candidate) -> float:
         """Return a roofline estimate: not yet aware of tiles."""
         return operator.flops / (self.device.flops * self.device.cores)
-
-
-def template_of(operator: Operator) -> str:
-    """Return the name of the template that computes `operator`."""
-    return {Gemm: "gemm", Conv2d: "conv2d", Pair: "pair"}[type(operator)]
-
-
-def implicit_gemm(operator: Operator) -> tuple[int, int, int]:
-    """Return rows, columns and depth of an operator's (first) product."""
-    if isinstance(operator, Pair):
-        return implicit_gemm(operator.first)
-    if isinstance(operator, Conv2d):
-        return operator.as_gemm
-    if isinstance(operator, Gemm):
-        rows = operator.batch * operator.m if operator.constant_b else operator.m
-        return rows, operator.n, operator.k
-    raise TypeError(f"no template for {type(operator).__name__}")

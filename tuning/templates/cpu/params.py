@@ -1,0 +1,53 @@
+"""The values that the templates' parameters may take, and the problem as a GEMM."""
+
+from __future__ import annotations
+
+from tuning.operators import Conv2d, Gemm, Operator, Pair
+
+Tile = tuple[int, int]
+"""Rows and vectors of a register tile."""
+Blocks = tuple[int, int, int]
+"""Rows, columns and depth of a cache block."""
+
+TILES: dict[str, tuple[Tile, ...]] = {
+    "avx512": ((6, 4), (14, 2), (8, 3), (12, 2), (28, 1), (8, 2), (4, 4), (6, 2), (4, 2), (8, 1)),
+    "avx2": ((6, 2), (4, 3), (3, 4), (4, 2), (2, 4), (8, 1), (4, 1)),
+    "generic": ((6, 2), (4, 3), (4, 2), (4, 1)),
+}
+"""Per instruction set, the largest first; accumulators, a row of B and a value of A fit the
+register file."""
+
+UNROLLS: tuple[int, ...] = (1, 4, 8)
+GATHERS: tuple[str, ...] = ("direct", "rows", "strips")
+BLOCK_ROWS: tuple[int, ...] = (24, 48, 96, 192, 384)
+BLOCK_COLUMNS: tuple[int, ...] = (64, 256, 1024)
+WHOLE = 1 << 30
+"""A block's extent that no problem reaches: no blocking."""
+BLOCK_DEPTHS: tuple[int, ...] = (256, 512, WHOLE)
+
+
+def template_of(operator: Operator) -> str:
+    """Return the name of the template that computes `operator`."""
+    return {Gemm: "gemm", Conv2d: "conv2d", Pair: "pair"}[type(operator)]
+
+
+def halves(operator: Operator) -> tuple[Gemm | Conv2d, ...]:
+    """Return both products of a pair, or the one there is.
+
+    Raises:
+        TypeError: it is no operator that has a template.
+    """
+    if isinstance(operator, Pair):
+        return operator.first, operator.second
+    if isinstance(operator, Gemm | Conv2d):
+        return (operator,)
+    raise TypeError(f"no template for {type(operator).__name__}")
+
+
+def implicit_gemm(operator: Operator) -> tuple[int, int, int]:
+    """Return rows, columns and depth of an operator's (first) product; of one of a batch."""
+    first = halves(operator)[0]
+    if isinstance(first, Conv2d):
+        return first.as_gemm
+    rows = first.batch * first.m if first.constant_b else first.m
+    return rows, first.n, first.k
