@@ -82,16 +82,24 @@ def _compute(operator: Operator, given: dict[str, torch.Tensor], tail: str) -> t
 
 
 def _conv2d(operator: Conv2d, image: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    from torch.nn.functional import conv2d
+    """Return the sum over the kernel's positions of pixels times weights.
 
-    found = conv2d(
-        image.permute(0, 3, 1, 2),
-        weight.permute(0, 3, 1, 2),
-        stride=operator.stride,
-        padding=operator.padding,
-        dilation=operator.dilation,
-    )
-    return found.permute(0, 2, 3, 1).contiguous()
+    PyTorch's own `conv2d` is not used: with two threads oneDNN 3.12 answers strided and padded 1x1
+    convolutions wrongly in some calls.
+    """
+    from torch.nn.functional import pad
+
+    rows, columns = operator.padding
+    padded = pad(image, (0, 0, columns, columns, rows, rows))
+    found = image.new_zeros(operator.operands()[-1].shape)
+    for r in range(operator.kernel[0]):
+        for s in range(operator.kernel[1]):
+            top, left = r * operator.dilation[0], s * operator.dilation[1]
+            bottom = top + (operator.out_height - 1) * operator.stride[0] + 1
+            right = left + (operator.out_width - 1) * operator.stride[1] + 1
+            pixels = padded[:, top : bottom : operator.stride[0], left : right : operator.stride[1]]
+            found += pixels @ weight[:, r, s].T
+    return found
 
 
 def apply_epilogue(

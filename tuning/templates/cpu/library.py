@@ -26,6 +26,7 @@ from tuning.templates.cpu.params import (
     Tile,
     halves,
     implicit_gemm,
+    run_length,
     template_of,
 )
 
@@ -104,8 +105,11 @@ class CpuTemplates:
         width = vectors * ISA_LANES[self.isa]
         for half in halves(operator):
             _, columns, k = implicit_gemm(half)
-            run = half.in_channels if isinstance(half, Conv2d) and gather == "direct" else k
-            if columns % width or run % unroll or (depth < k and depth % unroll):
+            if (
+                columns % width
+                or run_length(half, gather) % unroll
+                or (depth < k and depth % unroll)
+            ):
                 return False
         return True
 
@@ -117,6 +121,8 @@ class CpuTemplates:
         if params.get("isa") not in isas():
             return f"needs {params.get('isa')}, which this CPU lacks"
         tile = (int(params["tile_rows"]), int(params["tile_vectors"]))
+        if params["gather"] == "padded" and not isinstance(halves(operator)[0], Conv2d):
+            return "gathers from a padded image, and the operator has none"
         room = self.device.vector_registers
         if tile[0] * tile[1] + tile[1] + 1 > room:
             return f"register tile {tile[0]}x{tile[1]} needs more than {room} vector registers"

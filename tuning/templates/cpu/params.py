@@ -18,7 +18,8 @@ TILES: dict[str, tuple[Tile, ...]] = {
 register file."""
 
 UNROLLS: tuple[int, ...] = (1, 4, 8)
-GATHERS: tuple[str, ...] = ("direct", "rows", "strips")
+GATHERS: tuple[str, ...] = ("direct", "rows", "strips", "padded")
+"""`padded` is for convolutions: see `source/block.hpp`."""
 BLOCK_ROWS: tuple[int, ...] = (24, 48, 96, 192, 384)
 BLOCK_COLUMNS: tuple[int, ...] = (64, 256, 1024)
 WHOLE = 1 << 30
@@ -51,3 +52,13 @@ def implicit_gemm(operator: Operator) -> tuple[int, int, int]:
         return first.as_gemm
     rows = first.batch * first.m if first.constant_b else first.m
     return rows, first.n, first.k
+
+
+def run_length(product: Gemm | Conv2d, gather: str) -> int:
+    """Return how many values of a row of A lie side by side, as tiles meet them."""
+    if isinstance(product, Gemm):
+        return product.k
+    if gather in ("rows", "strips"):
+        return product.as_gemm[2]
+    merges = product.dilation[1] == 1 and (gather == "padded" or product.padding[1] == 0)
+    return product.in_channels * (product.kernel[1] if merges else 1)

@@ -24,8 +24,8 @@ from tuning.templates.base import Source
 
 HERE = Path(__file__).resolve().parent / "source"
 HEADERS = (
-    *("vector", "activation", "tile", "product"),
-    *("gemm", "conv2d", "pair"),
+    *("vector", "activation", "tile", "block", "product", "pack"),
+    *("gemm", "image", "conv2d", "pair"),
 )
 INCLUDES = (
     *("algorithm", "cstdint", "cstring", "type_traits", "vector"),
@@ -41,7 +41,7 @@ ISA_FLAGS = {
     "generic": (),
 }
 OUT_TYPES = {"float32": "float", "float16": "_Float16", "bfloat16": "bf16"}
-GATHERS = {"direct": "DIRECT", "rows": "ROWS", "strips": "STRIPS"}
+GATHERS = {"direct": "DIRECT", "rows": "ROWS", "strips": "STRIPS", "padded": "PADDED"}
 BLOCKS = ("block_rows", "block_columns", "block_depth", "threads")
 
 
@@ -80,15 +80,15 @@ def unit(operator: Operator, candidate: Candidate, prefix: str) -> str:
     first = operator.first if isinstance(operator, Pair) else operator
     lines = [f"namespace {prefix}_unit {{", f"using T = {tile};"]
     lines.append(_epilogue("E", first.epilogue))
-    names = {Gemm: "GemmUnit", Conv2d: "Conv2dUnit", Pair: "PairUnit"}
+    name = {Conv2d: "Conv2dUnit", Pair: "PairUnit"}.get(type(operator), "SharedGemm")
     arguments = ["T", "E", OUT_TYPES[operator.epilogue.out_dtype]]
     if isinstance(operator, Pair):
         lines.append(_epilogue("E1", operator.second.epilogue))
         arguments.insert(2, "E1")
         arguments.append("true" if isinstance(operator.first, Conv2d) else "false")
     if isinstance(operator, Gemm):
-        arguments.append("true" if operator.constant_b else "false")
-    lines.append(f"using Unit = {names[type(operator)]}<{', '.join(arguments)}>;")
+        name = "SharedGemm" if operator.constant_b else "GivenGemm"
+    lines.append(f"using Unit = {name}<{', '.join(arguments)}>;")
     return "\n".join([*lines, "}", _exports(prefix), ""])
 
 

@@ -1,7 +1,7 @@
 // Back to back: a block of rows of the first product stays in the cache and is the second's A.
 template <class T, class E, class E1, class Out, bool CONV>
 struct PairUnit {
-    static int64_t second(const int64_t*) { return CONV ? 13 : 4; }
+    using Source = std::conditional_t<CONV, Image, Matrix>;
     static int64_t between(const int64_t* d) { return CONV ? d[4] : d[2]; }  // N0 = K1
     static int64_t depth(const int64_t* d) { return CONV ? d[5] * d[6] * d[3] : d[3]; }
     static int64_t columns(const int64_t* d) { return CONV ? d[13 + 4] : d[4 + 2]; }
@@ -15,33 +15,27 @@ struct PairUnit {
         else pack_panels<T>(from, columns(d), between(d), columns(d), 1, to);
     }
     static int64_t rows_of(const int64_t* d) {
-        if (!CONV) return d[0] * d[1];
-        Image s = image_of(d, nullptr, nullptr);
-        return s.batch * s.out_height * s.out_width;
+        return CONV ? image_of(d, nullptr, nullptr).rows() : d[0] * d[1];
     }
-    static int64_t runs_of(const int64_t* d) { return CONV ? d[5] * d[6] : 1; }
+    static int64_t runs_of(const int64_t* d) { return CONV ? Staged<T>::shape(d).runs() : 1; }
+    // All columns are one block: both products' widths are resident.
+    static int64_t block_rows(const int64_t* d, const int64_t* b) {
+        return Cut<T>(rows_of(d), 1, {b[0], 1, 0, b[3]}).rows;
+    }
     static int64_t each(const int64_t* d, const int64_t* b) {
-        int64_t rows = std::min(b[0], rows_of(d));
-        Blocks one{b[0], 0, 0, 1};
-        return ::scratch_bytes<T>(rows, runs_of(d), depth(d), one) +
-               ::scratch_bytes<T>(rows, 1, between(d), one) +
-               rows * between(d) * 4 + 256;
+        int64_t rows = block_rows(d, b);
+        return Block<T, CONV>::bytes(rows, runs_of(d), depth(d)) +
+               Block<T, false>::bytes(rows, 1, between(d)) + rows * between(d) * 4 + 256;
     }
     static int64_t scratch_bytes(const int64_t* d, const int64_t* b) {
-        return each(d, b) * b[3] + d[3] * 4 + 256;
+        return each(d, b) * b[3] + (CONV ? Staged<T>::bytes(d) : 0) + 64;
     }
     static void run(void* const* args, const int64_t* d, const int64_t* b, char* scratch) {
-        float* zeros = (float*)aligned_at(scratch);
-        memset(zeros, 0, d[3] * sizeof(float));
-        scratch = aligned_at((char*)(zeros + d[3]));
+        Source source;
         if constexpr (CONV)
-            with(image_of(d, (const float*)args[0], zeros), args, d, b, scratch);
+            source = Staged<T>::make(d, (const float*)args[0], scratch, b[3]);
         else
-            with(Matrix{(const float*)args[0], d[3], d[3]}, args, d, b, scratch);
-    }
-    template <class Source>
-    static void with(const Source& source, void* const* args, const int64_t* d, const int64_t* b,
-                     char* scratch) {
+            source = Matrix{(const float*)args[0], d[3], d[3]};
         int next = 2;
         const float* packed = (const float*)args[1];
         const float* bias = E::BIAS ? (const float*)args[next++] : nullptr;
@@ -50,22 +44,16 @@ struct PairUnit {
         const float* bias1 = E1::BIAS ? (const float*)args[next++] : nullptr;
         const float* residual1 = E1::RESIDUAL ? (const float*)args[next++] : nullptr;
         Out* c = (Out*)args[next];
-        int64_t m = rows_of(d), n0 = between(d), n1 = columns(d), mc = std::min(b[0], m);
+        int64_t m = rows_of(d), n0 = between(d), n1 = columns(d), mc = block_rows(d, b);
         int64_t bytes = each(d, b);
 #pragma omp parallel num_threads(b[3]) if (b[3] > 1)
         {
             char* mine = aligned_at(scratch + bytes * omp_get_thread_num());
-            auto carve = [&](int64_t size) {
-                char* at = mine;
-                mine = aligned_at(mine + size);
-                return at;
-            };
-            Block<T> block, block1;
-            block.table = (const float**)carve(Block<T>::table_entries(mc, source.runs()) * 8);
-            block.copy = (float*)carve(Block<T>::copy_floats(mc, depth(d)) * 4);
-            block1.table = (const float**)carve(Block<T>::table_entries(mc, 1) * 8);
-            block1.copy = (float*)carve(Block<T>::copy_floats(mc, n0) * 4);
-            float* middle = (float*)carve(mc * n0 * 4);
+            Block<T, CONV> block;
+            Block<T, false> block1;
+            block.place(mine, mc, source.runs(), depth(d));
+            block1.place(mine, mc, 1, n0);
+            float* middle = (float*)aligned_at(mine);
 #pragma omp for schedule(static)
             for (int64_t i = 0; i < m; i += mc) {
                 int64_t rows = std::min(mc, m - i);

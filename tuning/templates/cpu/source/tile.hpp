@@ -5,10 +5,9 @@
 // under the kernel), so one tile serves both (cf. Dukhan, "The Indirect Convolution
 // Algorithm", 2019). B is packed: panels of NR = NV * LANES columns, k-major.
 
-struct Epi {  // operands of an epilogue at the tile's first row and column
+struct Epi {  // operands of an epilogue: bias at the tile's first column, residual at the block
     const float* bias;
     const float* residual;
-    int64_t ld;  // of residual and output
 };
 
 template <int R, int NV>
@@ -78,26 +77,27 @@ INLINE void run_strip(Acc<R, NV>& acc, const float* a, int64_t length, const flo
 }
 
 // Adds what earlier K blocks left in `c`, applies the epilogue if this is the last one, stores.
+// Row i begins `at[i]` values behind `c`, and so in the residual.
 template <int R, int NV, bool ALIGNED, class E, class Out>
-INLINE void finish(
-    Acc<R, NV>& acc, Out* c, int64_t ld, int columns, bool first, bool last, const Epi& at) {
+INLINE void finish(Acc<R, NV>& acc, Out* c, const int64_t (&at)[R], int columns, bool first,
+                   bool last, const Epi& epi) {
 #pragma GCC unroll 8
     for (int j = 0; j < NV; ++j) {
         int here = columns - j * LANES;
         bool whole = ALIGNED || here >= LANES;
         vf bias{};
         if (E::BIAS && last)
-            bias = whole ? load(at.bias + j * LANES) : load_part(at.bias + j * LANES, here);
+            bias = whole ? load(epi.bias + j * LANES) : load_part(epi.bias + j * LANES, here);
 #pragma GCC unroll 32
         for (int i = 0; i < R; ++i) {
             vf x = acc.x[i][j];
-            Out* p = c + i * ld + j * LANES;
+            Out* p = c + at[i] + j * LANES;
             if constexpr (std::is_same_v<Out, float>)
                 if (!first) x += whole ? load(p) : load_part(p, here);
             if (last) {
                 vf residual{};
                 if (E::RESIDUAL) {
-                    const float* q = at.residual + i * at.ld + j * LANES;
+                    const float* q = epi.residual + at[i] + j * LANES;
                     residual = whole ? load(q) : load_part(q, here);
                 }
                 x = E::apply(x, bias, residual);
