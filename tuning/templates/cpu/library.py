@@ -1,9 +1,7 @@
 """The CPU's template library: which candidates there are, which guidelines choose, what they cost.
 
 The space is the product of register tiles, ways of reaching A, unrolling, cache blocks and
-threads. `native` is Bolt's section 3.2.2 restated for a CPU: the largest register tiles that the
-register file holds (compute per load), at least as many blocks as threads, smaller tiles and
-blocks for small problems.
+threads; `native.py` says which tens are worth measuring, `model.py` what each may cost.
 """
 
 from __future__ import annotations
@@ -13,6 +11,8 @@ from itertools import product
 from tuning.operators import Conv2d, Operator
 from tuning.space import Candidate, Device, Value
 from tuning.templates.base import Source
+from tuning.templates.cpu import model
+from tuning.templates.cpu import native as guidelines
 from tuning.templates.cpu import render as rendering
 from tuning.templates.cpu.device import ISA_LANES, device, isas
 from tuning.templates.cpu.params import (
@@ -53,7 +53,7 @@ class CpuTemplates:
     def candidates(self, operator: Operator) -> list[Candidate]:
         """Return the whole space that is legal for the operator."""
         found = [
-            self._candidate(operator, tile, unroll, gather, blocks)
+            self._candidate(operator, tile, unroll, gather, blocks, self.device.cores)
             for tile in TILES[self.isa]
             for unroll, gather in product(UNROLLS, GATHERS)
             for blocks in product(BLOCK_ROWS, BLOCK_COLUMNS, BLOCK_DEPTHS)
@@ -62,21 +62,11 @@ class CpuTemplates:
 
     def native(self, operator: Operator) -> list[Candidate]:
         """Return tens of candidates, best guess first."""
-        rows, columns, _ = implicit_gemm(operator)
-        found = []
-        for tile in TILES[self.isa][:4]:
-            for gather, block_rows, depth in product(
-                ("direct", "rows"), self._block_rows(rows, tile[0]), (512, 1 << 30)
-            ):
-                blocks = (block_rows, min(1024, columns), depth)
-                found.append(self._candidate(operator, tile, 4, gather, blocks))
+        found = [
+            self._candidate(operator, *choice)
+            for choice in guidelines.choices(operator, self.isa, self.device)
+        ]
         return [c for c in dict.fromkeys(found) if self.rejected(operator, c) is None]
-
-    def _block_rows(self, rows: int, tile_rows: int) -> list[int]:
-        """Return two heights: the largest that gives every thread a block, and half of it."""
-        share = max(1, rows // self.device.cores)
-        largest = max(tile_rows, min(192, share) // tile_rows * tile_rows)
-        return list(dict.fromkeys((largest, max(tile_rows, largest // 2 // tile_rows * tile_rows))))
 
     def _candidate(
         self,
@@ -85,6 +75,7 @@ class CpuTemplates:
         unroll: int,
         gather: str,
         blocks: Blocks,
+        threads: int,
     ) -> Candidate:
         compiled: dict[str, Value] = {
             "isa": self.isa,
@@ -95,7 +86,7 @@ class CpuTemplates:
             "aligned": self._is_aligned(operator, tile[1], unroll, gather, blocks[2]),
         }
         names = rendering.BLOCKS
-        runtime: dict[str, Value] = dict(zip(names, (*blocks, self.device.cores), strict=True))
+        runtime: dict[str, Value] = dict(zip(names, (*blocks, threads), strict=True))
         return Candidate.of(template_of(operator), compiled, runtime)
 
     def _is_aligned(
@@ -143,5 +134,5 @@ class CpuTemplates:
         return rendering.render(operator, candidate)
 
     def estimate_s(self, operator: Operator, candidate: Candidate) -> float:
-        """Return a roofline estimate: not yet aware of tiles."""
-        return operator.flops / (self.device.flops * self.device.cores)
+        """Return the analytical model's seconds for one call; see `model`."""
+        return model.estimate_s(operator, candidate, self.device)

@@ -10,14 +10,14 @@ Blocks = tuple[int, int, int]
 """Rows, columns and depth of a cache block."""
 
 TILES: dict[str, tuple[Tile, ...]] = {
-    "avx512": ((6, 4), (14, 2), (8, 3), (12, 2), (28, 1), (8, 2), (4, 4), (6, 2), (4, 2), (8, 1)),
+    "avx512": ((6, 4), (14, 2), (8, 3), (12, 2), (28, 1), (8, 2), (4, 4), (6, 2), (4, 2), (14, 1)),
     "avx2": ((6, 2), (4, 3), (3, 4), (4, 2), (2, 4), (8, 1), (4, 1)),
     "generic": ((6, 2), (4, 3), (4, 2), (4, 1)),
 }
 """Per instruction set, the largest first; accumulators, a row of B and a value of A fit the
 register file."""
 
-UNROLLS: tuple[int, ...] = (1, 4, 8)
+UNROLLS: tuple[int, ...] = (1, 3, 4, 8)
 GATHERS: tuple[str, ...] = ("direct", "rows", "strips", "padded")
 """`padded` is for convolutions: see `source/block.hpp`."""
 BLOCK_ROWS: tuple[int, ...] = (24, 48, 96, 192, 384)
@@ -25,6 +25,11 @@ BLOCK_COLUMNS: tuple[int, ...] = (64, 256, 1024)
 WHOLE = 1 << 30
 """A block's extent that no problem reaches: no blocking."""
 BLOCK_DEPTHS: tuple[int, ...] = (256, 512, WHOLE)
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Return a / b, rounded up."""
+    return -(-a // b)
 
 
 def template_of(operator: Operator) -> str:
