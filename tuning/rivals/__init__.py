@@ -1,0 +1,12 @@
+"""Vendor libraries, and the contest between them, MetaSchedule and the templates."""
+
+from tuning.rivals.base import Prepared, Vendor
+from tuning.rivals.numpy_vendor import NumpyVendor
+from tuning.rivals.onednn_vendor import OnednnVendor
+from tuning.rivals.torch_vendor import TorchVendor
+
+VENDORS: dict[str, type[Vendor]] = {
+    vendor.name: vendor for vendor in (NumpyVendor, TorchVendor, OnednnVendor)
+}
+
+__all__ = ["VENDORS", "Prepared", "Vendor"]
