@@ -1,12 +1,20 @@
 """Vendor libraries, and the contest between them, MetaSchedule and the templates."""
 
-from tuning.rivals.base import Prepared, Vendor
-from tuning.rivals.numpy_vendor import NumpyVendor
-from tuning.rivals.onednn_vendor import OnednnVendor
-from tuning.rivals.torch_vendor import TorchVendor
+from tuning.rivals.base import Prepared, Vendor, thread_variables
+from tuning.rivals.contest import contest
+from tuning.rivals.entrant import Entrant
+from tuning.rivals.timing import Ratio, Timing, fastest, paired_ratio
+from tuning.rivals.vendors import VENDORS
 
-VENDORS: dict[str, type[Vendor]] = {
-    vendor.name: vendor for vendor in (NumpyVendor, TorchVendor, OnednnVendor)
-}
-
-__all__ = ["VENDORS", "Prepared", "Vendor"]
+__all__ = [
+    "VENDORS",
+    "Entrant",
+    "Prepared",
+    "Ratio",
+    "Timing",
+    "Vendor",
+    "contest",
+    "fastest",
+    "paired_ratio",
+    "thread_variables",
+]
