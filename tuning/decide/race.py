@@ -1,0 +1,144 @@
+"""Sequences of kernels against each other, in a process of their own, turn by turn."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.paths import ROOT
+from tuning.compile import ObjectCache
+from tuning.decide.stages import CopyStage, KernelStage, Stage
+from tuning.operators import Operator
+from tuning.profile import ProfileSettings, measuring
+from tuning.templates.base import Source, TemplateLibrary
+
+FLAGS = ("-std=c++17", "-O3", "-fopenmp", "-fPIC", "-shared")
+_EVICTION = 2
+"""A cold sample writes this many times the last-level cache."""
+
+_STARTING_S = 60.0
+_TURNS = 4
+_LONGEST_MESSAGE = 300
+
+Samples = dict[str, list[list[float]]]
+"""Entrant -> per launch, nanoseconds per round; rounds are the same for all entrants."""
+
+
+class RaceError(RuntimeError):
+    """The race has no times: a kernel did not compile, crashed, hung, or gave other numbers."""
+
+
+class Race:
+    """Runs sequences side by side.
+
+    Args:
+        library: renders the kernels.
+        settings: as for the profiler; `samples` is the number of rounds of one launch.
+        objects: where compiled kernels are kept.
+        launches: processes, one after another; memory comes to lie differently in each.
+    """
+
+    def __init__(
+        self,
+        library: TemplateLibrary,
+        settings: ProfileSettings,
+        objects: ObjectCache | None = None,
+        launches: int = 2,
+    ) -> None:
+        if launches < 1:
+            raise ValueError(f"launches: {launches} is not positive")
+        self.library, self.settings, self.launches = library, settings, launches
+        self.objects = objects or ObjectCache()
+
+    def run(
+        self,
+        base: Operator,
+        stages: Sequence[Stage],
+        entrants: Mapping[str, Sequence[int]],
+        equal: Sequence[str],
+    ) -> Samples:
+        """Return the times of all entrants.
+
+        Args:
+            base: its random operands are what stages read.
+            stages: built once each, in this order.
+            entrants: name -> indices of its stages, which run back to back.
+            equal: entrants whose outputs must agree.
+
+        Raises:
+            RaceError: there are no times; the message says why.
+        """
+        request = {
+            "base": base.to_dict(),
+            "stages": self._plain(stages),
+            "entrants": {name: list(indices) for name, indices in entrants.items()},
+            "equal": list(equal),
+            "settings": self.settings.to_dict(),
+            "clock": self._compile([_clock_source()])[0],
+            "evict_bytes": self._evict_bytes(),
+        }
+        found: Samples = {name: [] for name in entrants}
+        with measuring():
+            for _ in range(self.launches):
+                for name, samples in self._launch(request).items():
+                    found[name].append(samples)
+        return found
+
+    def _plain(self, stages: Sequence[Stage]) -> list[dict[str, Any]]:
+        kernels = [stage for stage in stages if isinstance(stage, KernelStage)]
+        sources = [self.library.render(stage.operator, stage.candidate) for stage in kernels]
+        paths = iter(self._compile(sources))
+        return [
+            stage.to_dict() if isinstance(stage, CopyStage) else stage.to_dict(next(paths))
+            for stage in stages
+        ]
+
+    def _compile(self, sources: list[Source]) -> list[str]:
+        paths = []
+        for made in self.objects.compile(sources):
+            if made.path is None:
+                raise RaceError(f"cannot compile: {made.message[:_LONGEST_MESSAGE]}")
+            paths.append(str(made.path))
+        return paths
+
+    def _evict_bytes(self) -> int:
+        cold = self.settings.cache == "cold"
+        return _EVICTION * self.library.device.l3_bytes if cold else 0
+
+    def _launch(self, request: dict[str, Any]) -> dict[str, list[float]]:
+        own = {
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+            "OMP_NUM_THREADS": str(self.settings.threads),
+            "OMP_DYNAMIC": "false",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "tuning.decide.racer"],
+                input=json.dumps(request),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                env=os.environ | own,
+                timeout=_STARTING_S + _TURNS * self.settings.timeout_s,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RaceError(f"took longer than {error.timeout:.0f} s") from None
+        if done.returncode != 0:
+            last = done.stderr.strip().rpartition("\n")[2][:_LONGEST_MESSAGE]
+            raise RaceError(f"the process ended with code {done.returncode}: {last}")
+        answer = json.loads(done.stdout)
+        if "message" in answer:
+            raise RaceError(f"numbers differ: {answer['message']}")
+        return answer["samples"]
+
+
+def _clock_source() -> Source:
+    text = (Path(__file__).parent / "sequence.cpp").read_text(encoding="utf-8")
+    return Source(text, "g++", FLAGS)

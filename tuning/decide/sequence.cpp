@@ -1,0 +1,60 @@
+// Runs steps one after another without Python in between, and the copy that padding costs.
+#include <cstdint>
+#include <cstring>
+#include <time.h>
+
+struct Step {
+    void (*run)(void* const*, const int64_t*, const int64_t*, void*);
+    void* const* args;
+    const int64_t* dims;
+    const int64_t* blocks;
+    void* scratch;
+};
+
+static int64_t now_ns() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+extern "C" int64_t triptych_sequence_ns(const Step* steps, int64_t count, int64_t calls) {
+    int64_t start = now_ns();
+    for (int64_t i = 0; i < calls; ++i)
+        for (int64_t s = 0; s < count; ++s)
+            steps[s].run(steps[s].args, steps[s].dims, steps[s].blocks, steps[s].scratch);
+    return now_ns() - start;
+}
+
+// Rows of `from` floats to rows of `to` floats. KEEP floats are copied; it is a constant where a
+// call of memcpy would cost more than what it moves.
+template <int KEEP>
+static void copy_rows(const float* x, float* y, int64_t rows, int64_t from, int64_t to,
+                      int64_t threads) {
+    int64_t keep = KEEP ? KEEP : from < to ? from : to;
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t r = 0; r < rows; ++r) {
+        memcpy(y + r * to, x + r * from, keep * sizeof(float));
+        for (int64_t c = keep; c < to; ++c) y[r * to + c] = 0.0f;
+    }
+}
+
+// args: from, to; dims: rows, width from, width to; blocks: threads.
+extern "C" void triptych_copy(void* const* args, const int64_t* dims, const int64_t* blocks,
+                              void*) {
+    const float* x = (const float*)args[0];
+    float* y = (float*)args[1];
+    int64_t keep = dims[1] < dims[2] ? dims[1] : dims[2];
+    auto with = [&](auto copy) { copy(x, y, dims[0], dims[1], dims[2], blocks[0]); };
+    switch (keep) {
+        case 1: return with(copy_rows<1>);
+        case 2: return with(copy_rows<2>);
+        case 3: return with(copy_rows<3>);
+        default: return with(copy_rows<0>);
+    }
+}
+
+// Each thread writes a part of the buffer, so that private caches are evicted too.
+extern "C" void triptych_evict(char* buffer, int64_t bytes, int64_t threads) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t i = 0; i < bytes; i += 64) ++((volatile char*)buffer)[i];
+}
