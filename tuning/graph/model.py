@@ -1,0 +1,109 @@
+"""A built model: runs, tells what is in it, is saved and loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuning.graph.options import Decision, Layer
+from tuning.graph.walk import GraphError
+from tuning.operators import operator_from_dict
+from tuning.space import Candidate, Measurement
+
+_LIBRARY, _WEIGHTS, _ABOUT = "model.so", "weights.npz", "model.json"
+
+
+class BuiltModel:
+    """One executable with its packed weights.
+
+    Attributes:
+        layers: kernel calls in order, with the candidate and times of each.
+        decisions: choices made by times, applied or not.
+        seconds: what building took, by part; of a loaded model what it took then.
+    """
+
+    def __init__(
+        self,
+        library: bytes,
+        weights: Sequence[NDArray[np.float32]],
+        layers: Sequence[Layer],
+        decisions: Sequence[Decision],
+        seconds: Any,
+    ) -> None:
+        self._library = library
+        self.layers = list(layers)
+        self.decisions = list(decisions)
+        self.seconds = seconds
+        self._weights = list(weights)
+        self._main, self._tensors = self._load()
+
+    def _load(self) -> tuple[Any, list[Any]]:
+        import tvm
+        from tvm import relax
+
+        with TemporaryDirectory(prefix="triptych-graph-") as folder:
+            path = Path(folder) / _LIBRARY
+            path.write_bytes(self._library)
+            machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
+        return machine["main"], [tvm.runtime.tensor(weight) for weight in self._weights]
+
+    def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the model's output for one batch.
+
+        Args:
+            image: of the shape and layout (NCHW) of the example that the model was imported with.
+        """
+        import tvm
+
+        given = tvm.runtime.tensor(np.ascontiguousarray(image, np.float32))
+        return self.call(given).numpy()
+
+    def call(self, image: Any) -> Any:
+        """Return the output for a TVM tensor, as a TVM tensor: nothing is copied."""
+        return self._main(image, *self._tensors)
+
+    def save(self, folder: Path) -> None:
+        """Write the model into a folder: one shared object, its weights, and what is in it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _LIBRARY).write_bytes(self._library)
+        np.savez(folder / _WEIGHTS, *self._weights)
+        about = {
+            "layers": [_layer_to_dict(layer) for layer in self.layers],
+            "decisions": [asdict(decision) for decision in self.decisions],
+        }
+        (folder / _ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> BuiltModel:
+        """Return the model that `save` wrote; the folder must be one's own: it holds code.
+
+        Raises:
+            GraphError: a file is missing or damaged.
+        """
+        try:
+            library = (folder / _LIBRARY).read_bytes()
+            about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+            with np.load(folder / _WEIGHTS, allow_pickle=False) as stored:
+                weights = [stored[f"arr_{i}"] for i in range(len(stored.files))]
+            layers = [_layer_from_dict(data) for data in about["layers"]]
+            decisions = [Decision(**data) for data in about["decisions"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise GraphError(f"{folder}: is no saved model: {error}") from error
+        return cls(library, weights, layers, decisions, None)
+
+
+def _layer_to_dict(layer: Layer) -> dict[str, Any]:
+    best = asdict(layer.best) | {"candidate": layer.best.candidate.to_dict()}
+    return {"operator": layer.operator.to_dict(), "best": best}
+
+
+def _layer_from_dict(data: dict[str, Any]) -> Layer:
+    best = data["best"] | {"candidate": Candidate.from_dict(data["best"]["candidate"])}
+    return Layer(operator_from_dict(data["operator"]), Measurement(**best))
