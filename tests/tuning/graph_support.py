@@ -72,6 +72,13 @@ def expected(model: torch.nn.Module, example: torch.Tensor) -> NDArray[np.float3
         return model.eval()(example).numpy()
 
 
+def assert_equals(
+    found: NDArray[np.float32], model: torch.nn.Module, example: torch.Tensor
+) -> None:
+    """Fail unless `found` is PyTorch's output; ours sums in another order, outputs are near 1."""
+    np.testing.assert_allclose(found, expected(model, example), rtol=2e-5, atol=2e-5)
+
+
 def run_by_tvm(module: Any, example: torch.Tensor) -> NDArray[np.float32]:
     """Return the output of a module that TVM lowers alone."""
     import tvm

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 
 from tests.needs import need
-from tests.tuning.graph_support import expected, image, residual_net, run_by_tvm, settle
+from tests.tuning.graph_support import assert_equals, image, residual_net, run_by_tvm, settle
 from tuning.graph import GraphError, import_torch
 from tuning.graph.walk import call_name
 from tuning.operators import ACTIVATIONS
@@ -29,7 +28,7 @@ def _capable() -> None:
 def test_an_imported_model_computes_what_pytorch_does(activation: str) -> None:
     model, example = residual_net(activation), image(2, 3, 16, 16)
     found = run_by_tvm(import_torch(model, example), example)
-    np.testing.assert_allclose(found, expected(model, example), rtol=1e-5, atol=1e-5)
+    assert_equals(found, model, example)
 
 
 def test_batch_norm_is_folded_into_weights_and_bias() -> None:
@@ -44,7 +43,7 @@ def test_batch_norm_without_a_convolution_before_it_is_kept_and_right() -> None:
 
     model, example = settle(nn.Sequential(nn.ReLU(), nn.BatchNorm2d(4, eps=0.5))), image(2, 4, 3, 3)
     found = run_by_tvm(import_torch(model, example), example)
-    np.testing.assert_allclose(found, expected(model, example), rtol=1e-5, atol=1e-5)
+    assert_equals(found, model, example)
 
 
 def test_a_shared_convolution_is_not_changed_by_one_users_batch_norm() -> None:
@@ -61,7 +60,7 @@ def test_a_shared_convolution_is_not_changed_by_one_users_batch_norm() -> None:
 
     model, example = settle(Net()), image(1, 3, 5, 5)
     found = run_by_tvm(import_torch(model, example), example)
-    np.testing.assert_allclose(found, expected(model, example), rtol=1e-5, atol=1e-5)
+    assert_equals(found, model, example)
 
 
 def test_dropout_and_pooling_to_the_same_size_vanish() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from tests.needs import need
 from tests.tuning.graph_support import (
-    expected,
+    assert_equals,
     flat_net,
     image,
     residual_net,
@@ -32,18 +31,14 @@ def test_a_classifier_has_one_transpose_whatever_its_activation(activation: str)
     model, example = residual_net(activation), image(2, 3, 16, 16)
     module = to_nhwc(import_torch(model, example))
     assert transposes(module) == 1
-    np.testing.assert_allclose(
-        run_by_tvm(module, example), expected(model, example), rtol=1e-5, atol=1e-5
-    )
+    assert_equals(run_by_tvm(module, example), model, example)
 
 
 def test_the_transpose_before_a_flattened_classifier_goes_into_its_weights() -> None:
     model, example = flat_net(), image(2, 3, 8, 8)
     module = to_nhwc(import_torch(model, example))
     assert transposes(module) == 1
-    np.testing.assert_allclose(
-        run_by_tvm(module, example), expected(model, example), rtol=1e-5, atol=1e-5
-    )
+    assert_equals(run_by_tvm(module, example), model, example)
 
 
 def test_an_image_as_result_is_given_back_in_nchw() -> None:
@@ -53,9 +48,7 @@ def test_an_image_as_result_is_given_back_in_nchw() -> None:
     model, example = settle(nn.Sequential(*layers)), image(1, 3, 8, 8)
     module = to_nhwc(import_torch(model, example))
     assert transposes(module) == 2
-    np.testing.assert_allclose(
-        run_by_tvm(module, example), expected(model, example), rtol=1e-5, atol=1e-5
-    )
+    assert_equals(run_by_tvm(module, example), model, example)
 
 
 def test_operators_that_know_only_nchw_get_it() -> None:
@@ -76,9 +69,7 @@ def test_operators_that_know_only_nchw_get_it() -> None:
 
     model, example = settle(Net()), image(1, 3, 4, 4)
     module = to_nhwc(import_torch(model, example))
-    np.testing.assert_allclose(
-        run_by_tvm(module, example), expected(model, example), rtol=1e-5, atol=1e-5
-    )
+    assert_equals(run_by_tvm(module, example), model, example)
 
 
 def test_a_model_without_convolutions_is_left_as_it_is() -> None:
@@ -87,6 +78,4 @@ def test_a_model_without_convolutions_is_left_as_it_is() -> None:
     model, example = settle(nn.Sequential(nn.Linear(6, 4), nn.ReLU())), image(3, 6)
     module = to_nhwc(import_torch(model, example))
     assert transposes(module) == 0
-    np.testing.assert_allclose(
-        run_by_tvm(module, example), expected(model, example), rtol=1e-5, atol=1e-5
-    )
+    assert_equals(run_by_tvm(module, example), model, example)

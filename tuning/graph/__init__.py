@@ -5,14 +5,15 @@
 they were measured faster (`select`), C++ source (`codegen`), packed weights (`weights`).
 """
 
-from tuning.graph.build import Seconds, optimise
-from tuning.graph.model import BuiltModel
+from tuning.graph.build import optimise
+from tuning.graph.model import BuiltModel, Seconds
 from tuning.graph.options import (
     Decision,
     GraphOptions,
     Layer,
-    PadChoice,
+    PadAnswer,
     PadDecider,
+    PairAnswer,
     PairDecider,
     Tuner,
 )
@@ -25,8 +26,9 @@ __all__ = [
     "GraphError",
     "GraphOptions",
     "Layer",
-    "PadChoice",
+    "PadAnswer",
     "PadDecider",
+    "PairAnswer",
     "PairDecider",
     "Seconds",
     "Tuner",

@@ -13,11 +13,12 @@ from tuning.graph.codegen import generating
 from tuning.graph.functions import operator_of, symbol_of
 from tuning.graph.layout import to_nhwc
 from tuning.graph.link import export
-from tuning.graph.model import BuiltModel
+from tuning.graph.model import BuiltModel, Contents, Seconds
 from tuning.graph.options import GraphOptions, Tuner
 from tuning.graph.partition import partition
 from tuning.graph.patterns import PREFIX
 from tuning.graph.select import select, tuned_once
+from tuning.graph.walk import shape_of
 from tuning.graph.weights import Packer, lift_weights
 from tuning.templates.base import TemplateLibrary
 
@@ -26,28 +27,6 @@ if TYPE_CHECKING:
 
 _CPUS = {"avx512": "x86-64-v4", "avx2": "x86-64-v3", "generic": "x86-64"}
 """What LLVM is told; TVM rejects `native`."""
-
-
-@dataclass
-class Seconds:
-    """Wall-clock seconds of a build, apart.
-
-    Attributes:
-        tune: asking the tuner and the deciders: compiling and measuring candidates.
-        passes: graph passes and packing of weights.
-        tvm: lowering of what stays with TVM, and LLVM.
-        link: compiling generated sources that are not in the cache, linking, loading.
-    """
-
-    tune: float = 0.0
-    passes: float = 0.0
-    tvm: float = 0.0
-    link: float = 0.0
-
-    @property
-    def total(self) -> float:
-        """All of them."""
-        return self.tune + self.passes + self.tvm + self.link
 
 
 @dataclass
@@ -106,7 +85,10 @@ def optimise(
         path = Path(folder) / "model.so"
         export(executable, path, _isa(library), objects)
         model = BuiltModel(
-            path.read_bytes(), weights, chosen.layers, chosen.decisions, clock.seconds
+            Contents(path.read_bytes(), weights, shape_of(module["main"].params[0])),
+            chosen.layers,
+            chosen.decisions,
+            clock.seconds,
         )
     clock.lap("link")
     return model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +20,43 @@ from tuning.space import Candidate, Measurement
 _LIBRARY, _WEIGHTS, _ABOUT = "model.so", "weights.npz", "model.json"
 
 
+@dataclass
+class Seconds:
+    """Wall-clock seconds of a build, apart.
+
+    Attributes:
+        tune: asking the tuner and the deciders: compiling and measuring candidates.
+        passes: graph passes and packing of weights.
+        tvm: lowering of what stays with TVM, and LLVM.
+        link: compiling generated sources that are not in the cache, linking, loading.
+    """
+
+    tune: float = 0.0
+    passes: float = 0.0
+    tvm: float = 0.0
+    link: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All of them."""
+        return self.tune + self.passes + self.tvm + self.link
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What runs.
+
+    Attributes:
+        library: the shared object.
+        weights: packed, as `main` takes them after the image.
+        shape: of the image batch, NCHW.
+    """
+
+    library: bytes
+    weights: Sequence[NDArray[np.float32]]
+    shape: tuple[int, ...]
+
+
 class BuiltModel:
     """One executable with its packed weights.
 
@@ -31,50 +68,47 @@ class BuiltModel:
 
     def __init__(
         self,
-        library: bytes,
-        weights: Sequence[NDArray[np.float32]],
+        contents: Contents,
         layers: Sequence[Layer],
         decisions: Sequence[Decision],
-        seconds: Any,
+        seconds: Seconds,
     ) -> None:
-        self._library = library
+        self.contents = contents
         self.layers = list(layers)
         self.decisions = list(decisions)
         self.seconds = seconds
-        self._weights = list(weights)
-        self._main, self._tensors = self._load()
-
-    def _load(self) -> tuple[Any, list[Any]]:
-        import tvm
-        from tvm import relax
-
-        with TemporaryDirectory(prefix="triptych-graph-") as folder:
-            path = Path(folder) / _LIBRARY
-            path.write_bytes(self._library)
-            machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
-        return machine["main"], [tvm.runtime.tensor(weight) for weight in self._weights]
+        self._main, self._tensors = _load(contents)
 
     def run(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the model's output for one batch.
 
         Args:
             image: of the shape and layout (NCHW) of the example that the model was imported with.
+
+        Raises:
+            GraphError: it has another shape.
         """
         import tvm
 
+        if image.shape != self.contents.shape:
+            raise GraphError(
+                f"image: has shape {image.shape}; the model was built for {self.contents.shape}"
+            )
         given = tvm.runtime.tensor(np.ascontiguousarray(image, np.float32))
         return self.call(given).numpy()
 
     def call(self, image: Any) -> Any:
-        """Return the output for a TVM tensor, as a TVM tensor: nothing is copied."""
+        """Return the output for a TVM tensor, as a TVM tensor: nothing is copied or checked."""
         return self._main(image, *self._tensors)
 
     def save(self, folder: Path) -> None:
         """Write the model into a folder: one shared object, its weights, and what is in it."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _LIBRARY).write_bytes(self._library)
-        np.savez(folder / _WEIGHTS, *self._weights)
+        (folder / _LIBRARY).write_bytes(self.contents.library)
+        np.savez(folder / _WEIGHTS, *self.contents.weights)
         about = {
+            "shape": list(self.contents.shape),
+            "seconds": asdict(self.seconds),
             "layers": [_layer_to_dict(layer) for layer in self.layers],
             "decisions": [asdict(decision) for decision in self.decisions],
         }
@@ -92,11 +126,24 @@ class BuiltModel:
             about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
             with np.load(folder / _WEIGHTS, allow_pickle=False) as stored:
                 weights = [stored[f"arr_{i}"] for i in range(len(stored.files))]
+            contents = Contents(library, weights, tuple(about["shape"]))
             layers = [_layer_from_dict(data) for data in about["layers"]]
             decisions = [Decision(**data) for data in about["decisions"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise GraphError(f"{folder}: is no saved model: {error}") from error
-        return cls(library, weights, layers, decisions, None)
+            return cls(contents, layers, decisions, Seconds(**about["seconds"]))
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise GraphError(f"{folder}: is no saved model: {str(error)[:200]}") from error
+
+
+def _load(contents: Contents) -> tuple[Any, list[Any]]:
+    """Return `main` and the weights as TVM's tensors."""
+    import tvm
+    from tvm import relax
+
+    with TemporaryDirectory(prefix="triptych-graph-") as folder:
+        path = Path(folder) / _LIBRARY
+        path.write_bytes(contents.library)
+        machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
+    return machine["main"], [tvm.runtime.tensor(weight) for weight in contents.weights]
 
 
 def _layer_to_dict(layer: Layer) -> dict[str, Any]:

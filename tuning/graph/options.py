@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,22 +33,51 @@ class PairAnswer(Protocol):
 
     @property
     def fused(self) -> Answer | None:
-        """The fused operator's answer, None if it could not be measured."""
-        ...
-
-    @property
-    def first(self) -> Answer:
-        """The first operator alone."""
-        ...
-
-    @property
-    def second(self) -> Answer:
-        """The second operator alone."""
+        """The fused operator's answer, None if there is no kernel for it."""
         ...
 
     @property
     def fuse(self) -> bool:
-        """Whether the fused operator was measured faster."""
+        """Whether the fused kernel was measured faster."""
+        ...
+
+    @property
+    def unfused_ns(self) -> float:
+        """Median time of the two kernels one after the other, 0 if not compared."""
+        ...
+
+    @property
+    def fused_ns(self) -> float:
+        """Median time of the one kernel, 0 if not compared."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why."""
+        ...
+
+
+class PadAnswer(Protocol):
+    """What a decision on an operator's channels returns; `tuning.decide.PaddingDecision` is one."""
+
+    @property
+    def padded(self) -> Answer | None:
+        """The padded operator's answer, None if there is nothing to pad."""
+        ...
+
+    @property
+    def pad(self) -> bool:
+        """Whether it was measured faster, the copies of the activations included."""
+        ...
+
+    @property
+    def plain_ns(self) -> float:
+        """Median time of the operator as it is, 0 if not compared."""
+        ...
+
+    @property
+    def padded_ns(self) -> float:
+        """Median time with padding and copies, 0 if not compared."""
         ...
 
     @property
@@ -58,29 +87,7 @@ class PairAnswer(Protocol):
 
 
 PairDecider = Callable[[Gemm | Conv2d, Gemm | Conv2d, Tuner], PairAnswer]
-
-
-@dataclass(frozen=True)
-class PadChoice:
-    """What was decided on one operator's channels.
-
-    Attributes:
-        padded: the operator with padded channels.
-        plain_ns: median time without padding.
-        padded_ns: median time with it, the copy of the activations included.
-        pad: whether padding was faster.
-        reason: why.
-    """
-
-    padded: Operator
-    plain_ns: float
-    padded_ns: float
-    pad: bool
-    reason: str = ""
-
-
-PadDecider = Callable[[Gemm | Conv2d, Tuner], PadChoice | None]
-"""None if the operator has nothing to pad."""
+PadDecider = Callable[[Gemm | Conv2d, Tuner], PadAnswer]
 
 
 @dataclass(frozen=True)
@@ -105,8 +112,8 @@ class Decision:
     Attributes:
         kind: `pair` or `padding`.
         subject: text of the operators in question.
-        without_ns: median time if nothing is done, summed over the operators.
-        with_ns: median time if it is done; NaN if that could not be measured.
+        without_ns: median time if nothing is done, 0 if the two were not compared.
+        with_ns: median time if it is done, 0 if the two were not compared.
         applied: whether it is done.
         reason: why.
     """
@@ -130,8 +137,3 @@ class Layer:
 
     operator: Operator
     best: Measurement
-
-
-def summary(layers: Sequence[Layer]) -> float:
-    """Return the sum of the layers' median times in ns."""
-    return sum(layer.best.median_ns for layer in layers)

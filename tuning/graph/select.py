@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tuning.graph.decisions import Decider
 from tuning.graph.functions import add_functions
-from tuning.graph.options import Answer, Decision, GraphOptions, Layer, PadChoice, Tuner
+from tuning.graph.options import Answer, Decision, GraphOptions, Layer, Tuner
 from tuning.graph.padding import pad_args, slice_output
 from tuning.graph.partition import Node, Parts
 from tuning.graph.walk import Scope, rewrite
@@ -28,8 +28,8 @@ class Selection:
     """
 
     module: tvm.IRModule
-    layers: list[Layer] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
+    layers: list[Layer]
+    decisions: list[Decision]
 
 
 @dataclass
@@ -38,7 +38,7 @@ class _Step:
 
     operator: Operator
     args: list[Any]
-    padding: PadChoice | None = None
+    padded: Operator | None = None
 
 
 def select(parts: Parts, tuner: Tuner, options: GraphOptions) -> Selection:
@@ -49,53 +49,35 @@ def select(parts: Parts, tuner: Tuner, options: GraphOptions) -> Selection:
         tuner: asked once per distinct operator.
         options: with the deciders.
     """
-    chosen = Selection(parts.module)
-    steps: dict[Any, _Step | None] = {}
-    _choose_pairs(parts.nodes, tuner, options, chosen, steps)
+    decider = Decider(tuner, options)
+    steps = _pairs(parts.nodes, decider)
     for node in parts.nodes:
         if node.var not in steps:
-            padding = _choose_padding(node, tuner, options, chosen)
-            steps[node.var] = _Step(node.operator, node.args, padding)
+            padded = decider.padded(node.operator)
+            steps[node.var] = _Step(node.operator, node.args, padded)
     symbols: dict[Operator, str] = {}
+    layers = []
     for node in parts.nodes:
         step = steps[node.var]
         if step is not None:
-            operator = step.padding.padded if step.padding else step.operator
+            operator = step.padded or step.operator
             symbols.setdefault(operator, f"bolt_{len(symbols)}")
-            chosen.layers.append(Layer(operator, tuner(operator).best))
-    chosen.module = _apply(parts.module, steps, symbols)
-    return chosen
+            layers.append(Layer(operator, tuner(operator).best))
+    return Selection(_apply(parts.module, steps, symbols), layers, decider.made)
 
 
-def _choose_pairs(
-    nodes: list[Node],
-    tuner: Tuner,
-    options: GraphOptions,
-    chosen: Selection,
-    steps: dict[Any, _Step | None],
-) -> None:
-    """Enter the pairs that were measured faster; a node is in one pair at most."""
-    if options.decide_pair is None:
-        return
+def _pairs(nodes: list[Node], decider: Decider) -> dict[Any, _Step | None]:
+    """Return the steps of pairs that were measured faster; a node is in one pair at most."""
     by_var = {node.var: node for node in nodes}
-    decided: dict[tuple[Operator, Operator], bool] = {}
+    steps: dict[Any, _Step | None] = {}
     for node in nodes:
         before = by_var.get(node.args[0])
         pair = _pair_of(before, node)
-        if before is None or pair is None or before.var in steps:
+        if before is None or pair is None or before.var in steps or not decider.fuses(pair):
             continue
-        key = (pair.first, pair.second)
-        if key not in decided:
-            answer = options.decide_pair(pair.first, pair.second, tuner)
-            apart_ns = answer.first.best.median_ns + answer.second.best.median_ns
-            together_ns = answer.fused.best.median_ns if answer.fused else math.nan
-            decided[key] = bool(answer.fuse and answer.fused is not None)
-            chosen.decisions.append(
-                Decision("pair", pair.text(), apart_ns, together_ns, decided[key], answer.reason)
-            )
-        if decided[key]:
-            steps[before.var] = None
-            steps[node.var] = _Step(pair, [*before.args, *node.args[1:]])
+        steps[before.var] = None
+        steps[node.var] = _Step(pair, [*before.args, *node.args[1:]])
+    return steps
 
 
 def _pair_of(before: Node | None, node: Node) -> Pair | None:
@@ -109,24 +91,6 @@ def _pair_of(before: Node | None, node: Node) -> Pair | None:
         return Pair(first, second)
     except ValueError:
         return None
-
-
-def _choose_padding(
-    node: Node, tuner: Tuner, options: GraphOptions, chosen: Selection
-) -> PadChoice | None:
-    if options.decide_padding is None or not isinstance(node.operator, Gemm | Conv2d):
-        return None
-    choice = options.decide_padding(node.operator, tuner)
-    if choice is None:
-        return None
-    subject = f"{node.operator.text()} as {choice.padded.text()}"
-    if not any(decision.subject == subject for decision in chosen.decisions):
-        chosen.decisions.append(
-            Decision(
-                "padding", subject, choice.plain_ns, choice.padded_ns, choice.pad, choice.reason
-            )
-        )
-    return choice if choice.pad else None
 
 
 def _apply(
@@ -147,13 +111,11 @@ def _apply(
         if step is None:  # the first of a pair: its operands go to the second
             return value
         args = [scope.resolve(arg) for arg in step.args]
-        operator = step.operator
-        if step.padding:
-            args = pad_args(scope, operator, step.padding.padded, args)
-            operator = step.padding.padded
-        called = module.get_global_var(symbols[operator])
+        if step.padded:
+            args = pad_args(scope, step.operator, step.padded, args)
+        called = module.get_global_var(symbols[step.padded or step.operator])
         made = scope.emit(relax.Call(called, args))
-        return slice_output(scope, step.operator, made) if step.padding else made
+        return slice_output(scope, step.operator, made) if step.padded else made
 
     module = rewrite(module, rule)
     return relax.transform.DeadCodeElimination(["main"])(module)
