@@ -1,7 +1,8 @@
 """Fingerprint of the code behind a run: the sources that its modules import, transitively.
 
-Read from the text (also imports inside functions), so nothing is imported. Libraries are not
-part of it: their versions are in the run's provenance.
+Read from the text (also imports inside functions), so nothing is imported. Files of a folder
+`source` beside a module, such as C++ templates, belong to it. Libraries are not part of it: their
+versions are in the run's provenance.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ def fingerprint(entry_files: Iterable[Path]) -> str:
 
 
 def closure(entry_files: Iterable[Path]) -> set[Path]:
-    """Return `entry_files` and all project files that they import, directly or not."""
+    """Return `entry_files`, all project files that they import, directly or not, and `source/*`."""
     found: set[Path] = set()
     waiting = [path.resolve() for path in entry_files]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
+            found.update(file for file in path.parent.glob("source/*") if file.is_file())
             waiting.extend(imports_of(path))
     return found
 

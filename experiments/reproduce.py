@@ -21,7 +21,7 @@ from experiments.paths import build_root
 from experiments.plan import Plan
 from experiments.problems import InputError
 from experiments.progress import Progress, duration
-from experiments.session import Tally, compute, missing
+from experiments.session import Tally, compute, is_exclusive, missing
 from experiments.store import Store
 from experiments.tables import Results, collect, export
 
@@ -76,7 +76,8 @@ def reproduce(plan: Plan, store: Store, executor: Executor | None, options: Opti
     lacks = lacks_of(plan)
     if todo and not lacks and executor is not None:
         label = f"{plan.manifest.id} ({plan.size})"
-        say(f"{label}: {len(todo)} runs to do, {len(plan.runs) - len(todo)} there already")
+        alone = ", one at a time, for they time this machine" if is_exclusive(todo[0]) else ""
+        say(f"{label}: {len(todo)} runs to do, {len(plan.runs) - len(todo)} there already{alone}")
         with Progress(label, len(todo), executor.workers) as progress:
             new = compute(
                 todo,

@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from experiments import provenance
 from experiments.executors.base import Executor
 from experiments.identity import RunSpec
+from experiments.kinds.base import KINDS
 from experiments.run_index import RunIndex
 from experiments.store import Store
 from experiments.worker import Report, Task
@@ -47,6 +49,11 @@ def missing(runs: Iterable[RunSpec], store: Store, refresh: bool) -> tuple[list[
     return todo, tally
 
 
+def is_exclusive(spec: RunSpec) -> bool:
+    """Say whether a run must have the machine to itself, for it measures how fast that is."""
+    return getattr(KINDS.get(spec.kind), "exclusive", False)
+
+
 def compute(
     runs: Sequence[RunSpec],
     store: Store,
@@ -58,6 +65,8 @@ def compute(
 ) -> Tally:
     """Compute `runs` and return the tally; a failure of one is no reason to stop the others.
 
+    Exclusive runs come last, one at a time: on a cluster too, where workers may share a host.
+
     Raises:
         KeyboardInterrupt: Ctrl-C; the executor is the caller's to stop. All that had finished
             is stored, and calling again goes on with the rest.
@@ -65,7 +74,10 @@ def compute(
     tally = Tally()
     source = provenance.source()
     tasks = [Task(spec, store.root, tuple(plugins), refresh, source) for spec in runs]
-    for report in _reports(tasks, executor):
+    alone = [task for task in tasks if is_exclusive(task.spec)]
+    others = [task for task in tasks if not is_exclusive(task.spec)]
+    together = IN_FLIGHT_PER_WORKER * executor.workers
+    for report in chain(_reports(others, executor, together), _reports(alone, executor, 1)):
         if report.status == "failed":
             tally.failed[report.run_id] = report.reason
         elif report.status == "cached":
@@ -76,12 +88,15 @@ def compute(
     return tally
 
 
-def _reports(tasks: Iterable[Task], executor: Executor) -> Iterator[Report]:
-    """Yield final reports; runs that another process is doing are asked for again later."""
+def _reports(tasks: Iterable[Task], executor: Executor, at_once: int) -> Iterator[Report]:
+    """Yield final reports, with at most `at_once` runs handed out.
+
+    Runs that another process is doing are asked for again later.
+    """
     waiting = deque(tasks)
     flying: dict[Future[Report], Task] = {}
     while waiting or flying:
-        while waiting and len(flying) < IN_FLIGHT_PER_WORKER * executor.workers:
+        while waiting and len(flying) < at_once:
             task = waiting.popleft()
             flying[executor.submit(task)] = task
         finished, _ = wait(flying, return_when=FIRST_COMPLETED)

@@ -25,7 +25,9 @@ class Outcome:
 
     Attributes:
         metrics: name with unit -> value; the same names for every run of a kind. Values depend
-            on the configuration alone (no times of day, no host names, no wall time).
+            on the configuration alone (no times of day, no host names, no wall time), but for
+            what kinds with promise L2 measure of this machine. What a kind
+            with promise L2 measures of this machine is excepted.
         tables: name -> columns of equal length, for series over time or per-request rows.
         notes: sentences that a reader must know ("generated: trace absent").
         measured: figures of the run itself, such as simulated steps per second. They are kept
@@ -48,7 +50,8 @@ class RunKind(Protocol):
     `other_policies(config) -> names`, so that changes of their code are noticed too. A kind whose
     runs read data that a machine may not have, and for which nothing can stand in, has a static
     method `lacks(config) -> messages` of a resolved configuration: what is absent and where to get
-    it. Such runs are planned but not started.
+    it. Such runs are planned but not started. A kind whose runs time this machine sets `exclusive`:
+    no other run of the session runs beside them.
     """
 
     name: ClassVar[str]

@@ -50,6 +50,13 @@ class Trivial:
         )
 
 
+@register("timed")
+class Timed(Trivial):
+    """The same, as if it timed the machine."""
+
+    exclusive: ClassVar[bool] = True
+
+
 class FaultyConfig(Config):
     """How a run misbehaves."""
 
