@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.axes import Point
 from experiments.manifest import Claim, Manifest, Statistic
-from experiments.statistics import CONFIDENCE, Estimate, mean_interval
+from experiments.statistics import (
+    CONFIDENCE,
+    Estimate,
+    geometric_mean_interval,
+    mean_interval,
+)
 from experiments.tables import Results
 
 if TYPE_CHECKING:
@@ -174,7 +179,7 @@ def _groups(
         return [], ()
     table = table.loc[table[claim.metric].notna()]
     statistic = claim.statistic
-    if statistic.kind == "mean":
+    if statistic.kind in ("mean", "geomean"):
         chosen = statistic.policy
         rows = table if chosen is None else table.loc[table["policy"] == chosen]
         values = rows.loc[:, claim.metric]
@@ -232,7 +237,9 @@ def paired(
     return both.rename(columns={f"{metric}_a": "a", f"{metric}_b": "b"}), ids
 
 
-def _estimate(groups: list[list[float]], statistic: Statistic) -> Estimate:
+def _estimate(groups: list[list[float]], statistic: Statistic) -> Estimate | None:
+    if statistic.kind == "geomean":
+        return geometric_mean_interval(groups)
     estimates = [mean_interval([group]) for group in groups]
     if statistic.kind == "max_ratio":
         return max(estimates, key=lambda e: e.value)

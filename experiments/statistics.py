@@ -55,6 +55,15 @@ def mean_interval(groups: Sequence[Sequence[float]], seed: int = 0) -> Estimate:
     return Estimate(value, low, high, n)
 
 
+def geometric_mean_interval(groups: Sequence[Sequence[float]], seed: int = 0) -> Estimate | None:
+    """Return the same of the geometric mean; None where a value is not positive."""
+    if not all(value > 0 for group in groups for value in group):
+        return None
+    found = mean_interval([np.log(group).tolist() for group in groups], seed)
+    low, high = (None if end is None else float(np.exp(end)) for end in (found.low, found.high))
+    return Estimate(float(np.exp(found.value)), low, high, found.n)
+
+
 def _bca(values: np.ndarray, seed: int) -> tuple[float, float]:
     """Return the bias-corrected accelerated interval of the mean, the percentile one for n = 2."""
     if len(values) < 3:

@@ -99,6 +99,16 @@ def test_verdict_on_a_bound(low: float, high: float, verdict: str) -> None:
     assert verdict_of(claim, alone) == "unconfirmed"
 
 
+def test_a_geometric_mean_is_over_points(checked: Callable[..., Check]) -> None:
+    claim = CLAIM | {"statistic": {"kind": "geomean", "policy": "shuffled"}}
+    found = checked(lambda s: {"score": 4.0 if s.config["x"] == 1 else 1.0}, claims=[claim])
+    assert found.estimate is not None
+    assert found.estimate.value == pytest.approx(2.0)
+    nothing = checked(lambda s: {"score": 0.0}, claims=[claim])
+    assert nothing.estimate is None
+    assert nothing.verdict == "not_run"
+
+
 def test_a_bound_is_said(checked: Callable[..., Check]) -> None:
     paper = {"value": 1.0, "mark": "printed", "source": "s", "bound": "below"}
     found = checked(gaining(0.5), claims=[CLAIM | {"paper": paper}])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.statistics import CONFIDENCE, mean_interval
+from experiments.statistics import CONFIDENCE, geometric_mean_interval, mean_interval
 
 values = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
 samples = st.lists(values, min_size=1, max_size=8)
@@ -127,3 +127,31 @@ def test_the_same_values_and_seed_have_the_same_interval() -> None:
     assert mean_interval(sample) == mean_interval(sample)
     assert mean_interval(sample) != mean_interval(sample, seed=1)
     assert mean_interval(sample[:1]) == mean_interval(sample[:1])
+
+
+positive = st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(positive, min_size=1, max_size=3), st.floats(0.1, 10))
+def test_geometric_means_scale_and_turn_over_with_their_values(
+    groups: list[list[float]], factor: float
+) -> None:
+    found = geometric_mean_interval(groups)
+    scaled = geometric_mean_interval([[factor * v for v in g] for g in groups])
+    turned = geometric_mean_interval([[1 / v for v in g] for g in groups])
+    assert found is not None
+    assert scaled is not None
+    assert turned is not None
+    assert scaled.value == pytest.approx(factor * found.value)
+    assert turned.value == pytest.approx(1 / found.value)
+    assert found.value == pytest.approx(np.exp(np.mean([np.log(g).mean() for g in groups])))
+    if found.n > 1:
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low <= found.high
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
+def test_a_ratio_that_is_none_has_no_geometric_mean(value: float) -> None:
+    assert geometric_mean_interval([[1.0, value]]) is None

@@ -1,0 +1,161 @@
+"""One run's place to tune in: library, profiler, compiled objects and records of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from experiments.kinds.tuning_shapes import TuningConfig
+from policies.search.base import SEARCHES, Budget
+from tuning.operators import Operator
+
+if TYPE_CHECKING:
+    from tuning.compile import ObjectCache
+    from tuning.profile import Profiler, ProfileSettings
+    from tuning.records import Records
+    from tuning.space import Measurement
+    from tuning.templates.cpu.library import CpuTemplates
+    from tuning.tuner import Tuned
+
+
+@dataclass
+class Bench:
+    """Where one run tunes. Its records are new: a run measures tuning from nothing.
+
+    Attributes:
+        folder: for files of the run; removed with it.
+        settings: of the profiler and of contests.
+        tuned: every operator tuned so far, by its text.
+    """
+
+    folder: Path
+    library: CpuTemplates
+    settings: ProfileSettings
+    objects: ObjectCache
+    profiler: Profiler
+    records: Records
+    search: str
+    budget: Budget
+    seed: int
+    tuned: dict[str, Tuned] = field(default_factory=dict)
+
+    def tune(self, operator: Operator) -> Tuned:
+        """Tune an operator by the run's search; the same one again is answered from before.
+
+        Raises:
+            NothingMeasuredError: no candidate ran.
+        """
+        from tuning.tuner import tune
+
+        name = operator.text()
+        if name not in self.tuned:
+            self.tuned[name] = tune(
+                operator,
+                self.library,
+                self.profiler,
+                SEARCHES.get(self.search)(),
+                self.budget,
+                self.records,
+                self.seed,
+            )
+        return self.tuned[name]
+
+    def measured(self) -> list[Measurement]:
+        """Return every candidate of every operator tuned, as recorded."""
+        from tuning.records import RecordKey
+
+        keys = [RecordKey.of(t.operator, self.library, self.settings) for t in self.tuned.values()]
+        return [m for key in keys for m in self.records.find(key)]
+
+    def spent(self) -> dict[str, float | int]:
+        """Return the metrics of `SPENT`."""
+        found = self.measured()
+        return {
+            "trials": sum(tuned.trials for tuned in self.tuned.values()),
+            "failed": sum(not m.ok and m.status != "rejected" for m in found),
+            "compile_s": sum(m.compile_s for m in found),
+            "measure_s": sum(m.measure_s for m in found),
+            "tune_s": sum(tuned.seconds for tuned in self.tuned.values()),
+        }
+
+    def object_of(self, operator: Operator, measurement: Measurement) -> Path:
+        """Return the compiled object of a measured candidate.
+
+        Raises:
+            RuntimeError: it is gone and cannot be compiled again.
+        """
+        made = self.objects.compile([self.library.render(operator, measurement.candidate)])[0]
+        if made.path is None:
+            raise RuntimeError(f"{operator.text()}: {made.message}")
+        return made.path
+
+
+SPENT = {
+    "trials": "candidates measured",
+    "failed": "candidates that did not compile, crashed, hung or computed wrong numbers",
+    "compile_s": "s; compiling, summed over candidates",
+    "measure_s": "s; checking and timing, summed over candidates",
+    "tune_s": "s; wall-clock time of tuning; lower is better",
+}
+
+
+@contextmanager
+def bench(config: TuningConfig, search: str, seed: int) -> Iterator[Bench]:
+    """Yield a bench, and leave nothing of it behind."""
+    from tuning.compile import ObjectCache
+    from tuning.profile import Profiler, ProfileSettings
+    from tuning.records import Records
+    from tuning.templates.cpu.library import CpuTemplates
+
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="triptych-tuning-")))
+        library = CpuTemplates(config.isa, config.threads)
+        settings = ProfileSettings(
+            threads=config.threads, samples=config.samples, cache=config.cache, seed=seed
+        )
+        objects = ObjectCache(folder / "objects" if config.objects == "cold" else None)
+        profiler = stack.enter_context(Profiler(library, settings, objects))
+        records = Records(folder / "records.jsonl")
+        budget = Budget(config.trials, config.budget_s)
+        yield Bench(folder, library, settings, objects, profiler, records, search, budget, seed)
+
+
+def interleaved(
+    calls: dict[str, Any], samples: int, least_s: float = 2e-4, warm_up: int = 2
+) -> dict[str, list[float]]:
+    """Time functions in turn, the order turned every round; return ns of one call per sample.
+
+    Each sample repeats its function so often that it takes `least_s` at least, so that the clock
+    does not count. Turns spread a drift of the machine over all of them.
+    """
+    repeats = {}
+    for name, call in calls.items():
+        for _ in range(warm_up):
+            call()
+        start = time.perf_counter_ns()
+        call()
+        once_s = (time.perf_counter_ns() - start) / 1e9
+        repeats[name] = max(1, round(least_s / max(once_s, 1e-7)))
+    names = list(calls)
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for round_ in range(samples):
+        turn = round_ % len(names)
+        for name in (*names[turn:], *names[:turn]):
+            call, count = calls[name], repeats[name]
+            start = time.perf_counter_ns()
+            for _ in range(count):
+                call()
+            found[name].append((time.perf_counter_ns() - start) / count)
+    return found
+
+
+def middle(values: Sequence[float]) -> float:
+    """Return the median."""
+    from statistics import median
+
+    return float(median(values))

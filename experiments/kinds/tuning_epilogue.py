@@ -1,0 +1,104 @@
+"""Run kind `tuning-epilogue`: an epilogue inside the kernel, and as a pass over memory after it.
+
+Fused and plain kernel are tuned each for itself. The pass has the same vector code and the same
+threads. All are timed in turn in one process (Bolt section 3.1, Fig. 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from experiments.kinds.base import Outcome, register
+from experiments.kinds.tuning_bench import SPENT, bench, interleaved, middle
+from experiments.kinds.tuning_shapes import OperatorConfig, fields_of, lacking
+from policies.registry import Registry
+from policies.search.base import SEARCHES
+
+
+@register("tuning-epilogue")
+class TuningEpilogue:
+    """Compares an operator with its epilogue fused and not."""
+
+    exclusive: ClassVar[bool] = True
+    Config: ClassVar[type[OperatorConfig]] = OperatorConfig
+    policies: ClassVar[Registry[Any]] = SEARCHES
+    needs: ClassVar[tuple[str, ...]] = ("torch",)
+    metrics: ClassVar[Mapping[str, str]] = {
+        "fused_ns": "ns; kernel with the epilogue; lower is better",
+        "unfused_ns": "ns; kernel without it, then the pass over the output",
+        "plain_ns": "ns; kernel without it, alone",
+        "speedup": "1; unfused_ns / fused_ns; higher is better",
+        "epilogue_share": "1; (fused_ns - plain_ns) / plain_ns: what a fused epilogue costs",
+        **SPENT,
+    }
+
+    @staticmethod
+    def resolve(config: dict[str, Any]) -> dict[str, Any]:
+        """Return the configuration as it is; the machine is told in the provenance."""
+        return config
+
+    @staticmethod
+    def lacks(config: dict[str, Any]) -> tuple[str, ...]:
+        """Return programs that are not on this machine."""
+        return lacking(config)
+
+    @staticmethod
+    def run(config: dict[str, Any]) -> Outcome:
+        """Tune both, check that they compute the same, time them in turn.
+
+        Raises:
+            NothingMeasuredError: no candidate ran.
+            RuntimeError: the two ways differ, or the pass did not compile.
+        """
+        wanted = OperatorConfig.model_validate(fields_of(config))
+        times, spent, notes = _timed(wanted, str(config["policy"]), int(config["seed"]))
+        fused, unfused, plain = (middle(times[n]) for n in ("fused", "unfused", "plain"))
+        metrics = {
+            "fused_ns": fused,
+            "unfused_ns": unfused,
+            "plain_ns": plain,
+            "speedup": unfused / fused,
+            "epilogue_share": (fused - plain) / plain,
+            **spent,
+        }
+        return Outcome(metrics, {"samples": times}, notes)
+
+
+def _timed(
+    config: OperatorConfig, policy: str, seed: int
+) -> tuple[dict[str, list[float]], dict[str, float | int], list[str]]:
+    """Return samples of each way (ns), what tuning spent, and notes."""
+    from dataclasses import replace
+
+    from tuning.kernel import Kernel
+    from tuning.operators import Epilogue
+    from tuning.operators.reference import mismatch, random_operands
+    from tuning.unfused import EpiloguePass, render_pass
+
+    operator = config.operator.operator()
+    bare = replace(operator, epilogue=Epilogue())
+    with bench(config, policy, seed) as place:
+        best = {name: place.tune(op).best for name, op in (("fused", operator), ("plain", bare))}
+        made = place.objects.compile([render_pass(operator, best["plain"].candidate)])[0]
+        if made.path is None:
+            raise RuntimeError(f"the epilogue's pass: {made.message}")
+        operands = random_operands(operator, seed)
+        path = place.object_of(operator, best["fused"])
+        fused = Kernel(path, operator, best["fused"].candidate, operands)
+        path = place.object_of(bare, best["plain"])
+        plain = Kernel(path, bare, best["plain"].candidate, operands)
+        separate = EpiloguePass(made.path, operator, operands, plain.output, config.threads)
+
+        def unfused() -> None:
+            plain()
+            separate()
+
+        for call, output in ((fused, fused.output), (unfused, plain.output)):
+            call()
+            if (wrong := mismatch(operator, operands, output)) is not None:
+                raise RuntimeError(f"{operator.text()}: {wrong}")
+        calls = {"fused": fused, "unfused": unfused, "plain": plain}
+        times = interleaved(calls, config.samples)
+        notes = [f"{name}: {m.candidate.text()}" for name, m in best.items()]
+        return times, place.spent(), notes
