@@ -18,26 +18,27 @@ help:
 	@echo 'make clean          remove build/ and caches; results/ and .venv stay'
 
 reproduce:
-	@$(SETUP) venv
+	@$(SETUP) venv --wish tuning
+	@$(SETUP) programs g++
 	@status=0; $(BIN)/triptych reproduce '*' --size quick || status=$$?; \
 	$(BIN)/triptych report && exit $$status
 
 test:
-	@$(SETUP) venv --extras cluster congestion --groups test
+	@$(SETUP) venv --extras cluster congestion tuning --groups test
 	@$(SETUP) programs chromium chromedriver g++ pkg-config ns3
 	$(BIN)/python -m pytest --junitxml=build/test.xml
 
 test-fast:
-	@$(SETUP) venv --extras cluster congestion --groups test
+	@$(SETUP) venv --extras cluster congestion tuning --groups test
 	$(BIN)/python -m pytest -m 'not extensive' -n 2
 
 bench:
-	@$(SETUP) venv --extras cluster congestion --groups test
+	@$(SETUP) venv --extras cluster congestion tuning --groups test
 	@$(SETUP) programs g++ pkg-config ns3
 	$(BIN)/python -m tests.bench.run --select '$(BENCH)'
 
 lint:
-	@$(SETUP) venv --extras cluster congestion --groups test lint
+	@$(SETUP) venv --extras cluster congestion tuning --groups test lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright

@@ -38,7 +38,8 @@ class Capability:
 
 _EMULATED = ("symbolicpcc/*-emu", "symbolicpcc/sim-vs-emu")
 _IN_KERNEL = ("symbolicpcc/*-emu", "symbolicpcc/decision-cost")
-_ON_GPU = ("bolt/fig*", "bolt/table*", "bolt/tuning-time", "blendserve/overlap-gpu")
+_ON_GPU = ("bolt/fig*", "bolt/table[1-3]", "blendserve/overlap-gpu")
+_ON_CPU = ("bolt/cpu-*", "bolt/table[4-6]", "bolt/tuning-time")
 
 _MEANING: dict[str, tuple[tuple[str, ...], str]] = {
     "root": (_EMULATED, "run as root, in a container or virtual machine of your own"),
@@ -52,9 +53,9 @@ _MEANING: dict[str, tuple[tuple[str, ...], str]] = {
     "clang": (_IN_KERNEL, PROGRAMS["clang"].remedy),
     "bpftool": (_IN_KERNEL, PROGRAMS["bpftool"].remedy),
     "iperf3": (_EMULATED, PROGRAMS["iperf3"].remedy),
-    "tvm": (("bolt/cpu-*", "bolt/pruner"), "python3 -m experiments.setup venv --extras tuning"),
+    "tvm": ((*_ON_CPU, "bolt/pruner"), "python3 -m experiments.setup venv --extras tuning"),
     "torch": (
-        ("symbolicpcc/reward", "symbolicpcc/fidelity", "bolt/cpu-*"),
+        ("symbolicpcc/reward", "symbolicpcc/fidelity", *_ON_CPU),
         "python3 -m experiments.setup venv --extras congestion",
     ),
     "vllm": (

@@ -21,6 +21,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     make = commands.add_parser("venv", help="make .venv hold what the lock says")
     make.add_argument("--extras", nargs="*", default=[], help="extras of pyproject.toml")
+    make.add_argument(
+        "--wish", nargs="*", default=[], help="extras to do without where they cannot be had"
+    )
     make.add_argument("--groups", nargs="*", default=[], help="dependency groups")
     make.add_argument("--allow-cuda", action="store_true", help="download CUDA packages too")
     apt = commands.add_parser("programs", help="install missing programs by apt, as root")
@@ -29,12 +32,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _ensure_venv(args: argparse.Namespace) -> None:
+    """Make the environment; what is only wished for stops nothing."""
+    more = {"allow_cuda": args.allow_cuda, "say": _say}
+    if args.wish:
+        try:
+            return venv.ensure([*args.extras, *args.wish], args.groups, **more)
+        except SetupError as error:
+            _say(f"left out {', '.join(args.wish)}, and what needs it: {error}")
+    return venv.ensure(args.extras, args.groups, **more)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Carry out one command; return the exit code."""
     args = _parser().parse_args(argv)
     try:
         if args.command == "venv":
-            venv.ensure(args.extras, args.groups, allow_cuda=args.allow_cuda, say=_say)
+            _ensure_venv(args)
         elif args.command == "programs":
             for line in packages.ensure_programs(args.names):
                 _say(line)

@@ -55,7 +55,7 @@ _ROWS = [
     Program("chromium", "chromium", "tests of the report in a browser"),
     Program("clang", "clang", "congestion control inside the kernel"),
     Program("dirname", "coreutils", "the continuous-integration script"),
-    Program("g++", "g++", "comparing the network simulator with ns-3"),
+    Program("g++", "g++", "tuning of kernels (compiling them), comparison with ns-3"),
     Program("git", "git", "the commit in the provenance of a run"),
     Program("iperf3", "iperf3", "emulated flows"),
     Program("julia", None, "symbolic regression by PySR", "install Julia 1.10 from julialang.org"),

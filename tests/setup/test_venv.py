@@ -143,6 +143,25 @@ def test_command_line_errors_are_one_line(capsys):
     assert __main__.main(["programs", "emacs"]) == 2
 
 
+def test_wishes_that_cannot_be_had_are_left_out(monkeypatch, capsys):
+    asked = []
+
+    def ensure(extras, groups, **_):
+        asked.append(list(extras))
+        if "tuning" in extras:
+            raise SetupError("no NVIDIA GPU here")
+
+    monkeypatch.setattr(venv, "ensure", ensure)
+    assert __main__.main(["venv", "--extras", "cluster", "--wish", "tuning"]) == 0
+    assert asked == [["cluster", "tuning"], ["cluster"]]
+    said = capsys.readouterr().err
+    assert said == "set-up: left out tuning, and what needs it: no NVIDIA GPU here\n"
+    asked.clear()
+    assert __main__.main(["venv", "--wish", "congestion"]) == 0
+    assert asked == [["congestion"]]
+    assert __main__.main(["venv", "--extras", "tuning"]) == 2
+
+
 def test_runs_with_the_standard_library_alone_and_at_once():
     begin = time.monotonic()
     command = [sys.executable, "-I", "-S", "-c", _HELP]
