@@ -1,0 +1,127 @@
+"""How good the best kernel is after how many seconds of tuning, per search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.figures.parts import new_figure, summarise
+from experiments.figures.style import INK, Look
+from experiments.figures.tuning_decisions import threads_of
+from experiments.figures.tuning_parts import ENTRANTS, as_points, labelled, shape_label
+from experiments.tables import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SEARCHES = {
+    "hardware_native": Look("#d55e00", "o"),
+    "model_pruned": Look("#8a63c8", "P"),
+    "random": Look("#7d8590", "v"),
+    "exhaustive": Look("#2b7cc0", "s"),
+    "metaschedule": ENTRANTS["metaschedule"],
+}
+VENDORS = ("numpy", "torch", "onednn")
+
+
+def draw(results: Results) -> Figure:
+    """Draw a panel per task: the best time so far over the seconds of tuning; vendors as lines."""
+    table = _table(results)
+    tasks = list(dict.fromkeys(table["group"]))
+    figure = new_figure(4.6 * len(tasks) + 0.8, 3.7)
+    panels = figure.subplots(1, len(tasks), squeeze=False)[0]
+    curves = _curves(results, table)
+    for axes, task in zip(panels, tasks, strict=True):
+        _curves_of(axes, curves.loc[curves["group"] == task])
+        _vendor_lines(axes, table.loc[table["group"] == task])
+        axes.set_title(" ".join(task.split("\n")))
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("seconds of tuning")
+        _plain_ticks(axes)
+    panels[0].set_ylabel("best kernel so far (ms)")
+    _legend(figure, curves)
+    return figure
+
+
+def points(results: Results) -> pd.DataFrame:
+    """Return the curves, and the vendors' times."""
+    table = _table(results)
+    curves = _curves(results, table)
+    parts = [curves.rename(columns={"seconds": "x", "best_ms": "mean"}).assign(panel="curve", n=1)]
+    for vendor in VENDORS:
+        parts.append(_vendor(table, vendor).assign(panel="vendor", policy=vendor))
+    return as_points(parts)
+
+
+def _table(results: Results) -> pd.DataFrame:
+    return labelled(
+        results,
+        group=lambda config: f"{shape_label(config['operator'])}\n{threads_of(config)}",
+    )
+
+
+def _curves(results: Results, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the steps of each run's best time: group, policy, seed, seconds, best_ms."""
+    import pandas as pd
+
+    frame = results.series("curve", table["run_id"].tolist())
+    columns = ["group", "policy", "seed", "seconds", "best_ms"]
+    if not len(frame):
+        return pd.DataFrame(columns=columns)
+    groups = dict(zip(table["run_id"], table["group"], strict=True))
+    frame = frame.assign(group=frame["run_id"].map(groups), best_ms=frame["best_ns"] / 1e6)
+    return frame.loc[:, columns]
+
+
+def _curves_of(axes: Axes, curves: pd.DataFrame) -> None:
+    for policy, look in SEARCHES.items():
+        for _, run in curves.loc[curves["policy"] == policy].groupby("seed", sort=False):
+            run = run.sort_values("seconds")
+            style = {"color": look.colour, "marker": look.marker, "markersize": 3.5}
+            axes.plot(run["seconds"], run["best_ms"], drawstyle="steps-post", **style)
+    axes.grid(color=INK, alpha=0.1, linewidth=0.6)
+
+
+def _vendor(table: pd.DataFrame, vendor: str) -> pd.DataFrame:
+    column = f"{vendor}_ns"
+    if column not in table:
+        return summarise(table.assign(**{column: None}), ["group"], column)
+    return summarise(table.assign(**{column: table[column] / 1e6}), ["group"], column)
+
+
+def _vendor_lines(axes: Axes, table: pd.DataFrame) -> None:
+    for vendor in VENDORS:
+        found = _vendor(table, vendor)
+        if len(found):
+            style = {"color": ENTRANTS[vendor].colour, "linewidth": 1.0, "linestyle": (0, (4, 2))}
+            axes.axhline(float(found["mean"].iloc[0]), **style)
+
+
+def _plain_ticks(axes: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_major_formatter(plain)
+    low, high = axes.get_ylim()
+    if high / low < 20:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(plain)
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _legend(figure: Figure, curves: pd.DataFrame) -> None:
+    from matplotlib.lines import Line2D
+
+    drawn = set(curves["policy"])
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, label=name)
+        for name, look in SEARCHES.items()
+        if name in drawn
+    ]
+    handles += [
+        Line2D([], [], color=ENTRANTS[name].colour, linestyle=(0, (4, 2)), label=name)
+        for name in VENDORS
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=8, handlelength=1.8)
