@@ -153,12 +153,13 @@ def _point_columns(results: Results) -> list[str]:
 
 def _selected(results: Results, where: Point) -> pd.DataFrame:
     """Return the rows of the runs that `where` keeps."""
-    keep = {s.id for s in results.plan.runs if _holds(s.point, s.config, where)}
+    keep = {s.id for s in results.plan.runs if holds(s.point, s.config, where)}
     table = results.table
     return table.loc[table["run_id"].isin(list(keep))] if len(table) else table
 
 
-def _holds(point: Point, config: dict[str, Any], where: Point) -> bool:
+def holds(point: Point, config: dict[str, Any], where: Point) -> bool:
+    """Say whether a run's axis values, or else its configuration, are as `where` says."""
     return all(_value(point, config, name) == value for name, value in where.items())
 
 

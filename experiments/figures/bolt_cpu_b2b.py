@@ -44,7 +44,7 @@ def _panel(config: dict[str, Any]) -> str:
 
 DECISION = Decision(
     metric="fused",
-    words=("profiled slower: kept apart", "profiled faster: fused"),
+    words=("not faster beyond noise: kept apart", "faster: fused"),
     label=_label,
     panel=_panel,
     axis="speed of the fused pair",

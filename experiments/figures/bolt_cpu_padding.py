@@ -35,7 +35,7 @@ def _label(config: dict[str, Any]) -> str:
 
 DECISION = Decision(
     metric="padded",
-    words=("profiled slower: not padded", "profiled faster: padded"),
+    words=("not faster beyond noise: left as it is", "faster: padded"),
     label=_label,
     panel=threads_of,
     axis="speed of the padded operator",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from experiments.claims import holds
 from experiments.figures.parts import bars, paper_marker, summarise
 from experiments.figures.style import INK, Look
 from experiments.tables import Results
@@ -31,7 +32,7 @@ CHOICE = {False: Look("#7d8590", "v"), True: Look("#d55e00", "o")}
 def shape_label(operator: Mapping[str, Any]) -> str:
     """Return a short name of a configured operator, on at most two lines."""
     if operator["kind"] == "gemm":
-        return f"{operator['m']}x{operator['n']}\nx{operator['k']}"
+        return f"{operator['m']}x{operator['n']}x{operator['k']}"
     kernel, stride = (_two(operator[name]) for name in ("kernel", "stride"))
     image = f"{operator['height']}x{operator['width']}"
     channels = f"{operator['in_channels']}-{operator['out_channels']}"
@@ -111,7 +112,6 @@ def decision_bars(axes: Axes, summary: pd.DataFrame, words: tuple[str, str]) -> 
     axes.axhline(1.0, color=INK, linewidth=1.0)
     axes.set_xticks(range(len(places)), [str(name) for name in places])
     axes.tick_params(axis="x", length=0)
-    axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter("{x:g}x")
     axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)
     return places
@@ -147,6 +147,6 @@ def paper_values(results: Results, metric: str, label: Any) -> dict[Any, float]:
         if claim.metric != metric or not where or claim.paper.mark != "remembered":
             continue
         for spec in results.plan.runs:
-            if all(spec.point.get(name) == value for name, value in where.items()):
+            if holds(spec.point, spec.config, where):
                 found[label(spec.config)] = claim.paper.value
     return found

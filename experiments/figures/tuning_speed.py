@@ -79,8 +79,7 @@ def _say_means(axes: Axes, results: Results, panel: str) -> None:
     table = _table(results)
     own = table.loc[(table["panel"] == panel) & table["speedup_over_fastest_vendor"].notna()]
     groups = [
-        part["speedup_over_fastest_vendor"].tolist()
-        for _, part in own.groupby("group", sort=False)
+        part["speedup_over_fastest_vendor"].tolist() for _, part in own.groupby("group", sort=False)
     ]
     found = geometric_mean_interval(groups) if groups else None
     if found is not None:

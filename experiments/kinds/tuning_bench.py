@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from experiments.kinds.tuning_shapes import TuningConfig
-from policies.search.base import SEARCHES, Budget
+from policies.search.base import Budget
 from tuning.operators import Operator
 
 if TYPE_CHECKING:
     from tuning.compile import ObjectCache
+    from tuning.decide import Race
     from tuning.profile import Profiler, ProfileSettings
     from tuning.records import Records
     from tuning.space import Measurement
@@ -58,30 +59,30 @@ class Bench:
                 operator,
                 self.library,
                 self.profiler,
-                SEARCHES.get(self.search)(),
+                self.search,
                 self.budget,
                 self.records,
                 self.seed,
             )
         return self.tuned[name]
 
-    def measured(self) -> list[Measurement]:
-        """Return every candidate of every operator tuned, as recorded."""
-        from tuning.records import RecordKey
-
-        keys = [RecordKey.of(t.operator, self.library, self.settings) for t in self.tuned.values()]
-        return [m for key in keys for m in self.records.find(key)]
-
     def spent(self) -> dict[str, float | int]:
         """Return the metrics of `SPENT`."""
-        found = self.measured()
+        found = list(self.tuned.values())
+        statuses = [pair for tuned in found for pair in tuned.statuses.items()]
         return {
-            "trials": sum(tuned.trials for tuned in self.tuned.values()),
-            "failed": sum(not m.ok and m.status != "rejected" for m in found),
-            "compile_s": sum(m.compile_s for m in found),
-            "measure_s": sum(m.measure_s for m in found),
-            "tune_s": sum(tuned.seconds for tuned in self.tuned.values()),
+            "trials": sum(tuned.trials for tuned in found),
+            "failed": sum(n for status, n in statuses if status not in ("ok", "rejected")),
+            "compile_s": sum(tuned.compile_s for tuned in found),
+            "measure_s": sum(tuned.measure_s for tuned in found),
+            "tune_s": sum(tuned.seconds for tuned in found),
         }
+
+    def race(self) -> Race:
+        """Return what runs sequences of kernels side by side."""
+        from tuning.decide import Race
+
+        return Race(self.library, self.settings, self.objects)
 
     def object_of(self, operator: Operator, measurement: Measurement) -> Path:
         """Return the compiled object of a measured candidate.
@@ -126,13 +127,20 @@ def bench(config: TuningConfig, search: str, seed: int) -> Iterator[Bench]:
 
 
 def interleaved(
-    calls: dict[str, Any], samples: int, least_s: float = 2e-4, warm_up: int = 2
+    calls: dict[str, Any],
+    samples: int,
+    least_s: float = 2e-4,
+    warm_up: int = 2,
+    settle_s: float = 0.0,
 ) -> dict[str, list[float]]:
     """Time functions in turn, the order turned every round; return ns of one call per sample.
 
     Each sample repeats its function so often that it takes `least_s` at least, so that the clock
-    does not count. Turns spread a drift of the machine over all of them.
+    does not count. Turns spread a drift of the machine over all of them. `settle_s` is a pause
+    before each sample, in which threads of another pool stop spinning.
     """
+    from tuning.profile import measuring
+
     repeats = {}
     for name, call in calls.items():
         for _ in range(warm_up):
@@ -143,14 +151,16 @@ def interleaved(
         repeats[name] = max(1, round(least_s / max(once_s, 1e-7)))
     names = list(calls)
     found: dict[str, list[float]] = {name: [] for name in names}
-    for round_ in range(samples):
-        turn = round_ % len(names)
-        for name in (*names[turn:], *names[:turn]):
-            call, count = calls[name], repeats[name]
-            start = time.perf_counter_ns()
-            for _ in range(count):
-                call()
-            found[name].append((time.perf_counter_ns() - start) / count)
+    with measuring():
+        for round_ in range(samples):
+            turn = round_ % len(names)
+            for name in (*names[turn:], *names[:turn]):
+                call, count = calls[name], repeats[name]
+                time.sleep(settle_s)
+                start = time.perf_counter_ns()
+                for _ in range(count):
+                    call()
+                found[name].append((time.perf_counter_ns() - start) / count)
     return found
 
 

@@ -9,10 +9,10 @@ from experiments.kinds.tuning_bench import SPENT, Bench, bench
 from experiments.kinds.tuning_operator import METASCHEDULE, TuningOperatorConfig, metrics_of
 from policies.search.base import SEARCHES
 from tuning.operators import Operator
+from tuning.rivals import Entrant, Timing, contest
 
 if TYPE_CHECKING:
     from tuning.metaschedule import MetaTuned
-    from tuning.rivals import Entrant, Timing
 
 Curve = list[tuple[float, float]]
 
@@ -37,12 +37,14 @@ def outcome(config: TuningOperatorConfig, policy: str, seed: int) -> Outcome:
             curves[METASCHEDULE] = rival.history
             if rival.library is not None:
                 name = METASCHEDULE if by_templates else "ours"
-                entrants.append(_entrant(name, ("tvm", rival.library)))
+                entrants.append(Entrant.tvm(rival.library, name))
             told |= _told_of(rival) if by_templates else _spent_by(rival)
-        entrants += [_entrant(name, name) for name in config.vendors]
-        timings = _contest(operator, entrants, place)
-    found = {name: t.median_ns if t.status == "ok" else None for name, t in timings.items()}
-    notes += [f"{t.name}: {t.status}: {t.message}" for t in timings.values() if t.status != "ok"]
+        entrants += [Entrant.vendor(name) for name in config.vendors]
+        timings = contest(operator, entrants, place.settings)
+    found = {name: t.median_ns if t.ok else None for name, t in timings.items()}
+    for timing in timings.values():
+        told_of = [timing.status if not timing.ok else "", timing.message, timing.notes]
+        notes.append(f"{timing.name}: {'; '.join(filter(None, [*told_of, timing.version]))}")
     metrics = metrics_of(found, operator.flops, told)
     return Outcome(metrics, {"curve": _columns(curves), "timings": _rows(timings)}, notes)
 
@@ -53,7 +55,7 @@ def _ours(place: Bench, operator: Operator, notes: list[str], curves: dict[str, 
     notes.append(f"best: {tuned.best.candidate.text()}")
     curves["templates"] = list(tuned.history)
     path = place.object_of(operator, tuned.best)
-    return _entrant("ours", ("templates", path, tuned.best.candidate))
+    return Entrant.templates(path, tuned.best.candidate)
 
 
 def _metaschedule(
@@ -77,18 +79,6 @@ def _spent_by(rival: MetaTuned) -> dict[str, Scalar]:
     nothing: dict[str, Scalar] = dict.fromkeys(SPENT)
     failed = rival.build_errors + rival.run_errors
     return nothing | {"trials": rival.trials, "failed": failed, "tune_s": rival.seconds}
-
-
-def _entrant(name: str, what: Any) -> Entrant:
-    from tuning.rivals import Entrant
-
-    return Entrant(name, what)
-
-
-def _contest(operator: Operator, entrants: list[Entrant], place: Bench) -> dict[str, Timing]:
-    from tuning.rivals import contest
-
-    return contest(operator, entrants, place.settings)
 
 
 def _columns(curves: dict[str, Curve]) -> dict[str, list[Any]]:

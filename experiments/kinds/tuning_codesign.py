@@ -1,0 +1,80 @@
+"""Run kind `tuning-codesign`: what a change of the network costs in speed (Bolt section 3.3).
+
+Throughput is measured, on random weights. Accuracy would need training on ImageNet and is not
+measured: figures cite the paper's, from memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from experiments.kinds.base import Outcome, register
+from experiments.kinds.tuning_bench import SPENT, bench
+from experiments.kinds.tuning_network import NetworkConfig, build, race_networks, times_of
+from experiments.kinds.tuning_shapes import fields_of, lacking
+from policies.registry import Registry
+from policies.search.base import SEARCHES
+
+
+@register("tuning-codesign")
+class TuningCodesign:
+    """Compares variants of networks."""
+
+    exclusive: ClassVar[bool] = True
+    Config: ClassVar[type[NetworkConfig]] = NetworkConfig
+    policies: ClassVar[Registry[Any]] = SEARCHES
+    needs: ClassVar[tuple[str, ...]] = ("torch", "tvm")
+    metrics: ClassVar[Mapping[str, str]] = {
+        "images_s": "images/s; higher is better",
+        "eager_images_s": "images/s of PyTorch, the faster of both layouts",
+        "ours_ms": "ms; one call; lower is better",
+        "gflop": "10^9 multiplications and additions per image, of convolutions and dense layers",
+        "parameters_m": "millions of weights and biases, deploy form",
+        "pairs_fused": "pairs that run in one kernel",
+        "padded": "operators that run padded",
+        "build_s": "s; from the PyTorch module to the executable, all tuning included",
+        **SPENT,
+    }
+
+    @staticmethod
+    def resolve(config: dict[str, Any]) -> dict[str, Any]:
+        """Return the configuration as it is; the machine is told in the provenance."""
+        return config
+
+    @staticmethod
+    def lacks(config: dict[str, Any]) -> tuple[str, ...]:
+        """Return programs that are not on this machine."""
+        return lacking(config)
+
+    @staticmethod
+    def run(config: dict[str, Any]) -> Outcome:
+        """Build, check, race.
+
+        Raises:
+            NothingMeasuredError: an operator has no kernel.
+            GraphError: the network cannot be built.
+            RuntimeError: its output is not PyTorch's.
+        """
+        from tuning.models import layers
+
+        wanted = NetworkConfig.model_validate(fields_of(config))
+        with bench(wanted, str(config["policy"]), int(config["seed"])) as place:
+            networks = build(wanted, place, plain=False)
+            spent = place.spent()
+            times = times_of(race_networks(networks, wanted.threads, wanted.samples))
+        flops = sum(op.flops * count for op, count in layers(wanted.model, 1, wanted.variant()))
+        applied = [d.kind for d in networks.built.decisions if d.applied]
+        metrics = {
+            "images_s": 1e3 * wanted.batch / times["ours"],
+            "eager_images_s": 1e3 * wanted.batch / times["eager"],
+            "ours_ms": times["ours"],
+            "gflop": flops / 1e9,
+            "parameters_m": sum(p.numel() for p in networks.eager.parameters()) / 1e6,
+            "pairs_fused": applied.count("pair"),
+            "padded": applied.count("padding"),
+            "build_s": networks.build_s,
+            **spent,
+        }
+        notes = [f"{d.kind} {d.subject}: {d.reason}" for d in networks.built.decisions]
+        return Outcome(metrics, notes=notes)
