@@ -51,6 +51,7 @@ class Unit:
             "block_columns": _size(luck, 600),
             "block_depth": _size(luck, 2000),
             "threads": int(luck.integers(1, 3)),
+            "stream": bool(luck.integers(2)),
         }
         return Candidate.of(template_of(operator), self.compiled, blocks)
 

@@ -53,9 +53,9 @@ class CpuTemplates:
     def candidates(self, operator: Operator) -> list[Candidate]:
         """Return the whole space that is legal for the operator."""
         found = [
-            self._candidate(operator, tile, unroll, gather, blocks, self.device.cores)
+            self._candidate(operator, tile, unroll, gather, blocks, self.device.cores, stream)
             for tile in TILES[self.isa]
-            for unroll, gather in product(UNROLLS, GATHERS)
+            for unroll, gather, stream in product(UNROLLS, GATHERS, (False, True))
             for blocks in product(BLOCK_ROWS, BLOCK_COLUMNS, BLOCK_DEPTHS)
         ]
         return [c for c in dict.fromkeys(found) if self.rejected(operator, c) is None]
@@ -76,6 +76,7 @@ class CpuTemplates:
         gather: str,
         blocks: Blocks,
         threads: int,
+        stream: bool = False,
     ) -> Candidate:
         compiled: dict[str, Value] = {
             "isa": self.isa,
@@ -86,7 +87,7 @@ class CpuTemplates:
             "aligned": self._is_aligned(operator, tile[1], unroll, gather, blocks[2]),
         }
         names = rendering.BLOCKS
-        runtime: dict[str, Value] = dict(zip(names, (*blocks, threads), strict=True))
+        runtime: dict[str, Value] = dict(zip(names, (*blocks, threads, stream), strict=True))
         return Candidate.of(template_of(operator), compiled, runtime)
 
     def _is_aligned(
@@ -125,7 +126,7 @@ class CpuTemplates:
             int(params["block_depth"]),
         ):
             return "is the aligned variant, and the shape leaves remainders"
-        if min(int(params[name]) for name in rendering.BLOCKS) < 1:
+        if min(rendering.call_blocks(candidate)[:-1]) < 1:
             return "has a block or a number of threads below 1"
         return None
 

@@ -53,6 +53,8 @@ def estimate_s(operator: Operator, candidate: Candidate, device: Device) -> floa
     cycles = sum(_product_cycles(p, candidate, device) for p in _products(operator, params))
     seconds = cycles / hertz
     moved = moved_bytes(operator)
+    if not params.get("stream", False):  # a line that is written is read before
+        moved += operator.operands()[-1].nbytes
     if isinstance(operator, Gemm) and not operator.constant_b:
         seconds += 4 * operator.batch * operator.k * operator.n / _COPY_BYTES / hertz / threads
     if moved > device.l3_bytes:
@@ -116,7 +118,8 @@ def _block_cycles(
             finish = height * v * (_finish_cycles(p.half) + 3.0 * (rounds - 1))
             cycles += times * panels * (p.depth * max(step, fed) + ends + finish)
     cycles += 4 * rows * p.depth / _COPY_BYTES if params["gather"] in ("rows", "strips") else 0
-    streamed = rows * row_bytes(p.half) + 4 * rows * columns
+    streamed = rows * row_bytes(p.half)
+    streamed += 4 * rows * columns * (1 if params.get("stream", False) else 2)
     if 4 * p.depth * columns > device.l2_bytes:
         streamed += 4 * p.depth * columns
     return cycles + 0.25 * streamed / _L3_BYTES

@@ -7,6 +7,9 @@ The paper's three, restated for a CPU:
 2. As many blocks as threads can share evenly, each as large as half of the second-level cache.
 3. Small problems get small blocks and few threads: columns are shared where rows are few, and one
    thread is tried where starting others costs as much as the work.
+
+A fourth is the device's own: outputs that outgrow the caches are also tried with stores that pass
+them.
 """
 
 from __future__ import annotations
@@ -36,8 +39,8 @@ _SMALL_FLOPS = 4_000_000
 _TINY_FLOPS = 200_000
 """Below it only one thread is tried: about the time to start another."""
 
-Choice = tuple[Tile, int, str, Blocks, int]
-"""Register tile, unrolling, way of reaching A, blocks, threads."""
+Choice = tuple[Tile, int, str, Blocks, int, bool]
+"""Register tile, unrolling, way of reaching A, blocks, threads, whether to stream."""
 
 
 def choices(operator: Operator, isa: str, device: Device) -> Iterator[Choice]:
@@ -47,10 +50,12 @@ def choices(operator: Operator, isa: str, device: Device) -> Iterator[Choice]:
     depths = (WHOLE, _DEEP // 2) if depth >= _DEEP else (WHOLE,)
     for number, shared, deep in product(range(2), range(2), depths):
         for tile, gather in product(tiles(isa, device, rows, widest), gathers(operator)):
-            for threads in thread_counts(operator, device.cores):
+            for threads, stream in product(
+                thread_counts(operator, device.cores), streaming(operator, device)
+            ):
                 found = _blocks(operator, device, tile, threads, columns, number, shared, deep)
                 if found is not None:
-                    yield tile, unroll(operator, gather), gather, found, threads
+                    yield tile, unroll(operator, gather), gather, found, threads, stream
 
 
 def half_columns(half: Gemm | Conv2d) -> int:
@@ -100,6 +105,13 @@ def thread_counts(operator: Operator, cores: int) -> tuple[int, ...]:
     if cores == 1 or operator.flops < _TINY_FLOPS:
         return (1,)
     return (cores, 1) if operator.flops < _SMALL_FLOPS else (cores,)
+
+
+def streaming(operator: Operator, device: Device) -> tuple[bool, ...]:
+    """Return whether to try stores past the caches, and stores into them."""
+    output = operator.operands()[-1]
+    large = output.dtype == "float32" and output.nbytes > 2 * device.l2_bytes
+    return (True, False) if large else (False,)
 
 
 def row_bytes(half: Gemm | Conv2d) -> int:

@@ -42,7 +42,8 @@ ISA_FLAGS = {
 }
 OUT_TYPES = {"float32": "float", "float16": "_Float16", "bfloat16": "bf16"}
 GATHERS = {"direct": "DIRECT", "rows": "ROWS", "strips": "STRIPS", "padded": "PADDED"}
-BLOCKS = ("block_rows", "block_columns", "block_depth", "threads")
+BLOCKS = ("block_rows", "block_columns", "block_depth", "threads", "stream")
+"""Parameters that are arguments; a candidate may lack `stream`, which then is off."""
 
 
 @functools.cache
@@ -138,5 +139,6 @@ def call_dims(operator: Operator) -> tuple[int, ...]:
 
 
 def call_blocks(candidate: Candidate) -> tuple[int, ...]:
-    """Return `blocks`: rows, columns and depth of a cache block, threads."""
-    return tuple(int(candidate.params[name]) for name in BLOCKS)
+    """Return `blocks`: rows, columns and depth of a cache block, threads, whether to stream."""
+    params = {"stream": False} | candidate.params
+    return tuple(int(params[name]) for name in BLOCKS)

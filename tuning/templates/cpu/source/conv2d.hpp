@@ -16,12 +16,12 @@ struct Conv2dUnit {
     }
     static int64_t scratch_bytes(const int64_t* d, const int64_t* b) {
         Image s = Staged<T>::shape(d);
-        Blocks blocks{b[0], b[1], b[2], b[3]};
+        Blocks blocks(b);
         return Staged<T>::bytes(d) +
                ::scratch_bytes<T, Image>(s.rows(), d[4], s.runs(), depth(d), blocks);
     }
     static void run(void* const* args, const int64_t* d, const int64_t* b, char* scratch) {
-        Blocks blocks{b[0], b[1], b[2], b[3]};
+        Blocks blocks(b);
         Image source = Staged<T>::make(d, (const float*)args[0], scratch, blocks.threads);
         int next = 2;
         const float* bias = E::BIAS ? (const float*)args[next++] : nullptr;

@@ -17,14 +17,14 @@ struct SharedGemm {
         pack_panels<T>(from, d[2], d[3], d[2], 1, to);
     }
     static int64_t scratch_bytes(const int64_t* d, const int64_t* b) {
-        return ::scratch_bytes<T, Matrix>(d[0] * d[1], d[2], 1, d[3], {b[0], b[1], b[2], b[3]});
+        return ::scratch_bytes<T, Matrix>(d[0] * d[1], d[2], 1, d[3], Blocks(b));
     }
     static void run(void* const* args, const int64_t* d, const int64_t* b, char* scratch) {
         int next = 2;
         const float* bias = E::BIAS ? (const float*)args[next++] : nullptr;
         const float* residual = E::RESIDUAL ? (const float*)args[next++] : nullptr;
         Matrix source{(const float*)args[0], d[3], d[3]};
-        product<T, E>(source, d[0] * d[1], d[2], (const float*)args[1], {b[0], b[1], b[2], b[3]},
+        product<T, E>(source, d[0] * d[1], d[2], (const float*)args[1], Blocks(b),
                       scratch, (Out*)args[next], bias, residual);
     }
 };
@@ -36,7 +36,7 @@ struct GivenGemm {
     static void pack(int, const float*, float*, const int64_t*) {}
     static bool by_batch(const int64_t* d, const int64_t* b) { return d[0] >= b[3]; }
     static Blocks within(const int64_t* d, const int64_t* b) {
-        return {b[0], b[1], b[2], by_batch(d, b) ? 1 : b[3]};
+        return {b[0], b[1], b[2], by_batch(d, b) ? 1 : b[3], b[4]};
     }
     static int64_t each(const int64_t* d, const int64_t* b) {
         return round_up(packed_floats(0, d) * 4, 64) + 128 +

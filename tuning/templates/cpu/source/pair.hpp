@@ -20,7 +20,7 @@ struct PairUnit {
     static int64_t runs_of(const int64_t* d) { return CONV ? Staged<T>::shape(d).runs() : 1; }
     // All columns are one block: both products' widths are resident.
     static int64_t block_rows(const int64_t* d, const int64_t* b) {
-        return Cut<T>(rows_of(d), 1, {b[0], 1, 0, b[3]}).rows;
+        return Cut<T>(rows_of(d), 1, {b[0], 1, 0, b[3], 0}).rows;
     }
     static int64_t each(const int64_t* d, const int64_t* b) {
         int64_t rows = block_rows(d, b);
@@ -46,6 +46,7 @@ struct PairUnit {
         Out* c = (Out*)args[next];
         int64_t m = rows_of(d), n0 = between(d), n1 = columns(d), mc = block_rows(d, b);
         int64_t bytes = each(d, b);
+        bool past = streams(Blocks(b), c, n1);
 #pragma omp parallel num_threads(b[3]) if (b[3] > 1)
         {
             char* mine = aligned_at(scratch + bytes * omp_get_thread_num());
@@ -54,16 +55,19 @@ struct PairUnit {
             block.place(mine, mc, source.runs(), depth(d));
             block1.place(mine, mc, 1, n0);
             float* middle = (float*)aligned_at(mine);
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
             for (int64_t i = 0; i < m; i += mc) {
                 int64_t rows = std::min(mc, m - i);
                 block.fill(source, i, rows);
-                Sink<float> to{middle, n0, bias, residual ? residual + i * n0 : nullptr};
+                Sink<float> to{middle, n0, bias, residual ? residual + i * n0 : nullptr,
+                                 false};
                 multiply_deep<T, E>(block, rows, packed, n0, 0, n0, b[2], to);
                 block1.fill(Matrix{middle, n0, n0}, 0, rows);
-                Sink<Out> out{c + i * n1, n1, bias1, residual1 ? residual1 + i * n1 : nullptr};
+                Sink<Out> out{c + i * n1, n1, bias1,
+                              residual1 ? residual1 + i * n1 : nullptr, past};
                 multiply_deep<T, E1>(block1, rows, packed1, n1, 0, n1, b[2], out);
             }
+            if (past) drain();
         }
     }
 };

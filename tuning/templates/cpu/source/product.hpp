@@ -1,6 +1,11 @@
 // D = epilogue(A B): blocks of rows and columns shared out to threads, register tiles in each.
 
-struct Blocks { int64_t rows, columns, depth, threads; };  // MC, NC, KC, threads
+struct Blocks {
+    int64_t rows, columns, depth, threads, stream;  // MC, NC, KC; stream: results pass the caches
+    explicit Blocks(const int64_t* b) : Blocks(b[0], b[1], b[2], b[3], b[4]) {}
+    Blocks(int64_t rows, int64_t columns, int64_t depth, int64_t threads, int64_t stream)
+        : rows(rows), columns(columns), depth(depth), threads(threads), stream(stream) {}
+};
 
 template <class T>
 int64_t packed_floats(int64_t n, int64_t k) { return ceil_div(n, T::NR) * T::NR * k; }
@@ -12,7 +17,13 @@ struct Sink {
     int64_t ld;
     const float* bias;
     const float* residual;
+    bool past;
 };
+// Whether results may go past the caches: rows of whole, aligned vectors.
+template <class Out>
+bool streams(const Blocks& blocks, const Out* c, int64_t ld) {
+    return blocks.stream && (uintptr_t)c % (LANES * 4) == 0 && ld % LANES == 0;
+}
 
 struct Span { int64_t run0, run1, k0, k1; bool first, last; };  // a block of K
 
@@ -43,7 +54,7 @@ void one_tile(const B& a, int64_t tile, int64_t row, const float* panel, const S
     int64_t at[R];
 #pragma GCC unroll 32
     for (int i = 0; i < R; ++i) at[i] = a.row_of(tile * T::MR + row + i) * sink.ld + j;
-    Epi epi{sink.bias + j, sink.residual};
+    Epi epi{sink.bias + j, sink.residual, sink.past};
     finish<R, V, T::ALIGNED, E>(acc, sink.c, at, (int)columns, s.first, s.last, epi);
 }
 
@@ -74,11 +85,18 @@ INLINE void by_rows(const B& a, int64_t tile, int64_t row, int64_t rows, const f
 template <class T, class E, class Out, class B>
 void multiply(const B& a, int64_t rows, const float* packed, int64_t n, int64_t j0, int64_t j1,
               const Span& s, const Sink<Out>& sink) {
+    // Rows that are read where they are, and for the first time: the next tile's are asked for.
+    // Tall tiles have so many of them that asking costs more than waiting.
+    const bool ask = T::POINTS && T::MR <= 8 && a.runs == 1;
     for (int64_t j = j0; j < j1; j += T::NR) {
         const float* panel = packed + j * a.k;
         int64_t columns = std::min<int64_t>(T::NR, n - j);
         for (int64_t i = 0, tile = 0; i < rows; i += T::MR, ++tile) {
             int64_t here = std::min<int64_t>(T::MR, rows - i);
+            if (ask && j == j0 && i + 2 * T::MR <= rows)
+                for (int r = 0; r < T::MR; ++r)
+                    for (int64_t kk = s.k0; kk < s.k1; kk += 16)
+                        __builtin_prefetch(a.table[i + T::MR + r] + kk);
             by_rows<T, E, Out, T::MR>(a, tile, 0, here, panel, s, sink, j, columns);
         }
     }
@@ -131,21 +149,23 @@ void product(const Source& source, int64_t m, int64_t n, const float* packed, co
     int64_t k = source.runs() * source.length();
     Cut<T> cut(m, n, blocks);
     int64_t each = Block<T, Source::ORDERED>::bytes(cut.rows, source.runs(), k) + 64;
+    bool past = streams(blocks, c, n);
 #pragma omp parallel num_threads(blocks.threads) if (blocks.threads > 1)
     {
         char* mine = aligned_at(scratch + each * omp_get_thread_num());
         Block<T, Source::ORDERED> block;
         block.place(mine, cut.rows, source.runs(), k);
         int64_t filled = -1;
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
         for (int64_t task = 0; task < cut.down * cut.across; ++task) {
             int64_t i = task / cut.across * cut.rows, j = task % cut.across * cut.columns;
             int64_t rows = std::min(cut.rows, m - i);
             if (filled != i) block.fill(source, i, rows);
             filled = i;
-            Sink<Out> sink{c + i * n, n, bias, residual ? residual + i * n : nullptr};
+            Sink<Out> sink{c + i * n, n, bias, residual ? residual + i * n : nullptr, past};
             multiply_deep<T, E>(block, rows, packed, n, j, std::min(n, j + cut.columns),
                                 blocks.depth, sink);
         }
+        if (past) drain();
     }
 }

@@ -8,6 +8,7 @@
 struct Epi {  // operands of an epilogue: bias at the tile's first column, residual at the block
     const float* bias;
     const float* residual;
+    bool past;  // results go past the caches
 };
 
 template <int R, int NV>
@@ -102,8 +103,16 @@ INLINE void finish(Acc<R, NV>& acc, Out* c, const int64_t (&at)[R], int columns,
                 }
                 x = E::apply(x, bias, residual);
             }
-            if (whole) put(p, x);
-            else put_part(p, x, here);
+            if (!whole) {
+                put_part(p, x, here);
+                continue;
+            }
+            if constexpr (std::is_same_v<Out, float>)
+                if (epi.past && last) {
+                    put_past(p, x);
+                    continue;
+                }
+            put(p, x);
         }
     }
 }

@@ -33,6 +33,21 @@ INLINE vf most(vf a, vf b) { return pick(a > b, a, b); }
 // Conversion on the way to memory: float, IEEE half, bfloat16 (round to nearest, ties to even).
 struct bf16 { uint16_t bits; };
 INLINE void put(float* p, vf x) { *reinterpret_cast<vf_any*>(p) = x; }
+// Past the caches; the address must be a multiple of the vector's size.
+INLINE void put_past(float* p, vf x) {
+#if defined(__AVX512F__)
+    _mm512_stream_ps(p, (__m512)x);
+#elif defined(__AVX__)
+    _mm256_stream_ps(p, (__m256)x);
+#else
+    put(p, x);
+#endif
+}
+INLINE void drain() {
+#if defined(__SSE__)
+    _mm_sfence();
+#endif
+}
 INLINE void put(_Float16* p, vf x) {
 #if defined(__AVX512F__)
     _mm256_storeu_si256((__m256i*)p, _mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT));
