@@ -28,13 +28,17 @@ DROPS = {2: 2.0, 5: 1.25}
 """A candidate with so many undisturbed samples gets no more turns if its shortest is beyond this
 multiple of the best one's. The shortest, since what disturbs a sample only makes it longer."""
 
-LONGEST_S = 2.0
+DROP_DISTURBED = (5, 2.0)
+"""The same for a candidate with so many samples of any kind."""
+
+LONGEST_S = 1.0
 """A candidate that has run for so long, all told, stops once it has `FEWEST` samples."""
 
 FEWEST = 3
+"""Undisturbed samples that a candidate gets more turns for, if it has all others."""
 
 MOST_ROUNDS = 3
-"""Rounds go on, up to this multiple of the samples asked for, while too many were disturbed."""
+"""Rounds go on for that, up to this multiple of the samples asked for."""
 
 REWARM_BELOW_NS = 5_000_000
 """A kernel faster than this makes one untimed call first: others have used the caches since."""
@@ -70,7 +74,10 @@ class Entry:
     def is_hopeless(self, best_ns: float) -> bool:
         """Return whether it is clear that another candidate is faster."""
         factors = [factor for count, factor in DROPS.items() if len(self.clean) >= count]
-        return bool(factors) and min(self.clean) > min(factors) * best_ns
+        if factors and min(self.clean) > min(factors) * best_ns:
+            return True
+        count, factor = DROP_DISTURBED
+        return len(self.samples) >= count and min(self.samples) > factor * best_ns
 
 
 class Bench:
@@ -185,6 +192,8 @@ class Bench:
         if not entry.samples:
             return False
         if time.monotonic() > self.deadline or len(entry.clean) >= self.settings.samples:
+            return True
+        if len(entry.samples) >= self.settings.samples and len(entry.clean) >= FEWEST:
             return True
         return len(entry.samples) >= FEWEST and entry.spent_s > LONGEST_S
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from tuning.profile.bench import Bench
 from tuning.profile.board import NOBODY, Board
+from tuning.profile.priority import ask_for_priority
 from tuning.profile.stopwatch import Stopwatch
 
 MOST_PRINTED_BYTES = 16 << 20
@@ -30,6 +31,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_PRINTED_BYTES, MOST_PRINTED_BYTES))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ask_for_priority()
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     watch_path, threads, evict_bytes, turn, reference = sys.argv[1:]
