@@ -13,7 +13,7 @@ from tuning.operators import Operator
 from tuning.space import Candidate
 from tuning.templates.cpu.render import call_blocks, call_dims
 
-_STORED = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
+STORED = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 _ALIGNMENT = 64
 
 Share = dict[tuple[str, int], NDArray[Any]]
@@ -87,7 +87,7 @@ class Kernel:
         for operand in operator.operands():
             if operand.role == "output":
                 if ("output", -1) not in share:
-                    share["output", -1] = aligned_empty(operand.shape, _STORED[operand.dtype])
+                    share["output", -1] = aligned_empty(operand.shape, STORED[operand.dtype])
                 self.output = share["output", -1]
                 self._tensors.append(self.output)
             elif operand.role == "weight":

@@ -53,7 +53,12 @@ FIRST = {
     "lazy": "return",
     "syntax": "this is not C++",
 }
-LAST = {"wrong": "out[0] += 1", "nan": "out[1] = 0.0f / 0.0f"}
+LAST = {
+    "stray": "out[d[1] * d[2] + 5] = 0",
+    "stray_before": "out[-1] = 0",
+    "wrong": "out[0] += 1",
+    "nan": "out[1] = 0.0f / 0.0f",
+}
 KINDS = (*FIRST, *LAST)
 
 

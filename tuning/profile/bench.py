@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from tuning.kernel import Kernel, Share, aligned
-from tuning.operators import operator_from_dict
+from tuning.kernel import STORED, Kernel, Share, aligned, aligned_empty
+from tuning.operators import Operand, operator_from_dict
 from tuning.operators.reference import mismatch, random_operands
 from tuning.profile.board import NOBODY, Board
 from tuning.profile.settings import ProfileSettings
@@ -44,6 +44,8 @@ REWARM_BELOW_NS = 5_000_000
 """A kernel faster than this makes one untimed call first: others have used the caches since."""
 
 MOST_CALLS = 1_000_000
+_MARGIN = 4096
+_UNTOUCHED = 0xA5
 
 
 @dataclass
@@ -80,6 +82,28 @@ class Entry:
         return len(self.samples) >= count and min(self.samples) > factor * best_ns
 
 
+class Fence:
+    """The memory of an output with a margin on both sides that nobody may write."""
+
+    def __init__(self, output: Operand) -> None:
+        dtype = np.dtype(STORED[output.dtype])
+        length = output.size * dtype.itemsize
+        memory = aligned_empty((length + 2 * _MARGIN,), np.uint8)
+        self.inside = memory[_MARGIN : _MARGIN + length].view(dtype).reshape(output.shape)
+        self._margins = (memory[:_MARGIN], memory[_MARGIN + length :])
+        self.mend()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the margins are as they were."""
+        return all(bool((margin == _UNTOUCHED).all()) for margin in self._margins)
+
+    def mend(self) -> None:
+        """Make the margins new."""
+        for margin in self._margins:
+            margin.fill(_UNTOUCHED)
+
+
 class Bench:
     """The candidates of one request, side by side.
 
@@ -101,7 +125,8 @@ class Bench:
         self.settings = ProfileSettings.from_dict(request["settings"])
         self.deadline = time.monotonic() + request["seconds"]
         self.board, self.watch, self.say = board, watch, say
-        self.share: Share = {}
+        self.fence = Fence(self.operator.operands()[-1])
+        self.share: Share = {("output", -1): self.fence.inside}
         found = random_operands(self.operator, self.settings.seed)
         self.operands = {name: aligned(array) for name, array in found.items()}
         self.wanted = None
@@ -174,6 +199,9 @@ class Bench:
         kernel.output.fill(poison)
         with self._turn(entry):
             kernel()
+        if not self.fence.is_whole:
+            self.fence.mend()
+            return "wrote before or behind its output"
         if self.wanted is None:
             return None
         return mismatch(self.operator, self.operands, kernel.output, self.wanted)

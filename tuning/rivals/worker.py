@@ -20,6 +20,7 @@ from typing import Any, TextIO
 
 from tuning.operators import operator_from_dict
 from tuning.operators.reference import mismatch, random_operands
+from tuning.profile.priority import ask_for_priority
 from tuning.profile.settings import ProfileSettings
 from tuning.profile.stopwatch import Stopwatch
 from tuning.rivals.base import Prepared
@@ -36,6 +37,7 @@ def main() -> None:
     PR_SET_PDEATHSIG = 1  # prctl(2)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ask_for_priority()
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     job = json.loads(sys.stdin.readline())
@@ -53,9 +55,7 @@ def _say(events: TextIO, event: dict[str, Any]) -> None:
     events.write(json.dumps(event) + "\n")
 
 
-def _prepare(
-    job: dict[str, Any], settings: ProfileSettings, events: TextIO
-) -> Prepared | None:
+def _prepare(job: dict[str, Any], settings: ProfileSettings, events: TextIO) -> Prepared | None:
     """Return the entrant after its check, or None once it was said why not."""
     operator = operator_from_dict(job["operator"])
     operands = random_operands(operator, settings.seed)
