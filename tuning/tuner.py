@@ -163,6 +163,7 @@ class _Session:
             self.recorded = {e.measurement.candidate: e.measurement for e in entries}
             self.finals = {e.measurement.candidate for e in entries if e.final}
         self.seen: dict[Candidate, Measurement] = {}
+        self.late: dict[Candidate, Measurement] = {}
         self.replayed = 0
         self.history: list[tuple[float, float]] = []
         self.compile_s = self.measure_s = 0.0
@@ -184,6 +185,7 @@ class _Session:
             self.seen.update((m.candidate, m) for m in found if not _is_late(m))
         self._note()
         late = [Measurement(c, "rejected", message=OUT_OF_BUDGET) for c in candidates]
+        self.late |= {m.candidate: m for m in late if m.candidate not in self.seen}
         return [self.seen.get(m.candidate, m) for m in late]
 
     def _profile(self, candidates: list[Candidate], seconds: float) -> list[Measurement]:
@@ -211,7 +213,7 @@ class _Session:
         """Compare the best few once more, and return the winner."""
         ran = sorted((m for m in self.seen.values() if m.ok), key=lambda m: m.median_ns)
         if not ran:
-            raise NothingMeasuredError.of(self.operator, self.seen.values())
+            raise NothingMeasuredError.of(self.operator, [*self.seen.values(), *self.late.values()])
         best = self._playoff(ran)
         seconds = self.elapsed_s()
         if self.history[-1][1] != best.median_ns:

@@ -17,6 +17,7 @@ UNIT = """
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <sys/stat.h>
 #include <unistd.h>
 extern "C" {
 int64_t triptych_packed_floats(int, const int64_t* d) { return d[2] * d[3]; }
@@ -50,6 +51,9 @@ FIRST = {
     "exit": "_exit(3)",
     "hang": "for (;;) usleep(1000)",
     "noisy": 'printf("{\\"done\\": true}\\n"); fflush(stdout); write(1, "\\n\\n{}\\n", 5)',
+    "garble": """struct stat s;
+    for (int fd = 3; fd < 16; ++fd)
+        if (!fstat(fd, &s) && S_ISFIFO(s.st_mode)) write(fd, "]]\\n", 3)""",
     "lazy": "return",
     "syntax": "this is not C++",
 }

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +30,30 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> ObjectCache:
     return ObjectCache(tmp_path_factory.mktemp("objects"))
 
 
+@pytest.fixture(scope="module")
+def shared(objects: ObjectCache) -> Iterator[Profiler]:
+    """One profiler for all tests: what one candidate does must not matter to the next either."""
+    with Profiler(FakeLibrary(), QUICK, objects) as profiler:
+        yield profiler
+
+
 @pytest.fixture(autouse=True)
 def _own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need("torch")
     monkeypatch.setenv("TRIPTYCH_CACHE", str(tmp_path / "cache"))
 
 
-def measured(
-    objects: ObjectCache, *kinds: str, settings: ProfileSettings = QUICK
-) -> list[Measurement]:
-    library = FakeLibrary()
-    with Profiler(library, settings, objects) as profiler:
-        return profiler.measure(OPERATOR, [library.candidate(kind) for kind in kinds])
+def asked(profiler: Profiler, *kinds: str) -> list[Measurement]:
+    return profiler.measure(OPERATOR, [FakeLibrary().candidate(kind) for kind in kinds])
 
 
-def test_times_come_with_quartiles_and_counts(objects):
-    good, slow = measured(objects, "good", "slow")
+def measured(objects: ObjectCache, *kinds: str, settings: ProfileSettings) -> list[Measurement]:
+    with Profiler(FakeLibrary(), settings, objects) as profiler:
+        return asked(profiler, *kinds)
+
+
+def test_times_come_with_quartiles_and_counts(shared):
+    good, slow = asked(shared, "good", "slow")
     for found in (good, slow):
         assert found.status == "ok"
         assert 0 < found.low_ns <= found.median_ns <= found.high_ns
@@ -57,7 +65,8 @@ def test_times_come_with_quartiles_and_counts(objects):
 @pytest.mark.parametrize("cache", ["warm", "cold"])
 def test_both_cache_modes_give_times(objects, cache):
     settings = ProfileSettings(threads=1, samples=2, min_sample_ns=1000, cache=cache)
-    assert [m.status for m in measured(objects, "good", "slow", settings=settings)] == ["ok", "ok"]
+    found = measured(objects, "good", "slow", settings=settings)
+    assert [m.status for m in found] == ["ok", "ok"]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +76,7 @@ def test_both_cache_modes_give_times(objects, cache):
         ("late_segfault", "crashed", "SIGSEGV"),
         ("abort", "crashed", "SIGABRT: assertion of mine"),
         ("exit", "crashed", "exit code 3"),
+        ("garble", "crashed", "garbled the profiler's events"),
         ("wrong", "wrong", "at (0, 0)"),
         ("nan", "wrong", "nan instead of"),
         ("stray", "wrong", "wrote before or behind its output"),
@@ -78,9 +88,9 @@ def test_both_cache_modes_give_times(objects, cache):
     ],
 )
 def test_a_candidate_that_goes_wrong_is_a_record_and_its_neighbours_are_measured(
-    objects, kind, status, message
+    shared, kind, status, message
 ):
-    before, bad, after = measured(objects, "good", kind, "slow")
+    before, bad, after = asked(shared, "good", kind, "slow")
     assert (bad.status, before.status, after.status) == (status, "ok", "ok")
     assert message in bad.message
     assert bad.median_ns == 0.0
@@ -93,18 +103,18 @@ def test_a_candidate_that_hangs_is_ended_and_the_rest_goes_on(objects):
     assert good.ok
 
 
-def test_what_a_kernel_prints_is_no_event(objects):
-    assert [m.status for m in measured(objects, "noisy", "good")] == ["ok", "ok"]
+def test_what_a_kernel_prints_is_no_event(shared):
+    assert [m.status for m in asked(shared, "noisy", "good")] == ["ok", "ok"]
 
 
-def test_a_candidate_named_twice_is_measured_once(objects):
-    first, other, again = measured(objects, "good", "slow", "good")
+def test_a_candidate_named_twice_is_measured_once(shared):
+    first, other, again = asked(shared, "good", "slow", "good")
     assert first == again
     assert other != first
 
 
-def test_no_candidates_are_no_measurements(objects):
-    assert measured(objects) == []
+def test_no_candidates_are_no_measurements(shared):
+    assert asked(shared) == []
 
 
 def test_numbers_go_unchecked_where_the_settings_say_so(objects):
@@ -162,11 +172,11 @@ def test_a_candidate_of_another_library_is_rejected_with_the_reason(objects):
     assert "'kind'" in found.message
 
 
-def test_two_profilers_never_measure_at_once(objects):
+def test_two_profilers_never_measure_at_once(shared):
     done = threading.Event()
 
     def work() -> None:
-        measured(objects, "good")
+        asked(shared, "good")
         done.set()
 
     with measuring():
@@ -190,7 +200,7 @@ def test_closing_ends_the_worker_and_the_profiler_can_go_on(objects):
 
 
 @pytest.mark.extensive
-def test_a_worker_ends_with_its_profiler_even_while_a_kernel_hangs(objects, tmp_path):
+def test_a_worker_ends_with_its_profiler_even_while_a_kernel_hangs(tmp_path):
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from tests.tuning.fakes import OPERATOR, FakeLibrary\n"
@@ -200,10 +210,10 @@ def test_a_worker_ends_with_its_profiler_even_while_a_kernel_hangs(objects, tmp_
         "profiler = Profiler(library, ProfileSettings(1), ObjectCache(Path(sys.argv[1])))\n"
         "profiler.measure(OPERATOR, [library.candidate('hang')])\n"
     )
-    command = [sys.executable, "-c", code, str(objects.folder)]
+    command = [sys.executable, "-c", code, str(tmp_path)]
     parent = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     try:
-        worker = _wait_for(lambda: _running(f"tuning.profile.worker {objects.folder}"))
+        worker = _wait_for(lambda: _running(f"tuning.profile.worker {tmp_path}"))
         assert worker
         time.sleep(0.5)
     finally:
@@ -230,8 +240,8 @@ def _wait_for(question: Callable[[], Any]) -> Any:
     return answer
 
 
-def test_the_error_counts_why_nothing_was_measured(objects):
-    found = measured(objects, "segfault", "wrong", "illegal")
+def test_the_error_counts_why_nothing_was_measured(shared):
+    found = asked(shared, "segfault", "wrong", "illegal")
     told = str(NothingMeasuredError.of(OPERATOR, found))
     for part in ("gemm 8x8x8", "1 crashed", "1 wrong", "1 rejected", "SIGSEGV", "kind=wrong"):
         assert part in told

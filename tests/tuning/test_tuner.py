@@ -195,6 +195,16 @@ def test_seconds_that_are_spent_end_the_search():
     assert len(profiler.asked) == 1
 
 
+def test_seconds_that_were_never_enough_are_named_as_the_reason():
+    class Late(FakeProfiler):
+        def measure(self, operator: Any, candidates: Any, **more: Any) -> list[Measurement]:
+            return super().measure(operator, candidates, seconds=0.0)
+
+    with pytest.raises(NothingMeasuredError, match="16 rejected") as caught:
+        run(Late(QUICK, TIMES), "random")
+    assert "out of budget" in str(caught.value)
+
+
 def test_records_are_plain_json_lines(tmp_path: Path):
     run(fake(TIMES), records=Records(tmp_path / "r.jsonl"))
     for line in (tmp_path / "r.jsonl").read_text().splitlines():

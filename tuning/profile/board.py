@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NOBODY = -1
+EVERYBODY = -2
 _BYTES = mmap.PAGESIZE
 
 

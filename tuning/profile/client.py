@@ -14,20 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from experiments.paths import ROOT
-from tuning.profile.board import NOBODY, Board
+from tuning.profile.board import EVERYBODY, NOBODY, Board
 from tuning.profile.settings import ProfileSettings
 
 PREPARE_S = 300.0
 """Seconds that the worker may spend on what is no candidate's: starting, operands, checks."""
 
 _LONGEST_MESSAGE = 400
+_LONGEST_EVENT = 1 << 20
+_OPENMP = ("OMP_", "GOMP_", "KMP_")
 
 
 class WorkerLostError(RuntimeError):
     """The worker died or was killed.
 
     Attributes:
-        index: whose turn it was, `NOBODY` if nobody's.
+        index: whose turn it was, `NOBODY` if nobody's; `EVERYBODY` if it is the operator's fault.
         status: `crashed` or `timeout`.
     """
 
@@ -66,9 +68,9 @@ class Client:
         try:
             self._send(json.dumps(request).encode() + b"\n")
             while True:
-                event = json.loads(self._line())
+                event = self._event()
                 if event.get("done") and "failed" in event:
-                    raise WorkerLostError(NOBODY, "crashed", event["failed"])
+                    raise WorkerLostError(EVERYBODY, "crashed", event["failed"])
                 if event.get("done"):
                     return
                 yield event
@@ -76,9 +78,21 @@ class Client:
             self.stop()
             raise
 
+    def _event(self) -> dict[str, Any]:
+        line = self._line()
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            raise WorkerLostError(self.board.turn()[0], "crashed", "garbled the profiler's events")
+        return event
+
     def _start(self) -> None:
         self.stop()
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        # What else steers OpenMP in this environment would change times without being on record.
+        given = {k: v for k, v in os.environ.items() if not k.startswith(_OPENMP)}
         own = {
             "PYTHONPATH": os.pathsep.join(paths),
             "OMP_NUM_THREADS": str(self._settings.threads),
@@ -91,7 +105,7 @@ class Client:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=os.environ | own,
+            env=given | own,
             pass_fds=self.board.fds,
             start_new_session=True,
             bufsize=0,
@@ -130,6 +144,8 @@ class Client:
                 if not (piece := os.read(out.fileno(), 1 << 16)):
                     raise self._lost()
                 self._unread += piece
+                if len(self._unread) > _LONGEST_EVENT:
+                    break
         line, _, self._unread = self._unread.partition(b"\n")
         return line
 

@@ -167,20 +167,27 @@ class Profiler:
         deadline: float,
         settings: ProfileSettings,
     ) -> None:
-        """Measure until every item has a result; each lost worker settles at least one."""
-        while waiting := [i for i, item in enumerate(items) if item.result is None]:
+        """Measure until every item has a result; each request settles at least one."""
+        groups = [list(range(len(items)))]
+        while groups:
+            waiting = [index for index in groups.pop() if items[index].result is None]
+            if not waiting:
+                continue
+            groups.append(waiting)  # what is left of it then
             request = {
                 "operator": operator.to_dict(),
                 "settings": settings.to_dict(),
                 "seconds": max(0.0, deadline - time.monotonic()),
-                "candidates": [_row(i, items[i]) for i in waiting],
+                "candidates": [_row(index, items[index]) for index in waiting],
             }
             try:
                 for event in client.ask(request):
                     self._note(items[event["index"]], event)
             except WorkerLostError as lost:
-                blamed = waiting if lost.index == NOBODY else [lost.index]
-                for index in blamed:
+                if lost.index == NOBODY and lost.status == "crashed" and len(waiting) > 1:
+                    groups[-1:] = [[index] for index in reversed(waiting)]  # who was it?
+                    continue
+                for index in [lost.index] if lost.index in waiting else waiting:
                     if items[index].result is None:
                         items[index].end(lost.status, str(lost))
 
