@@ -317,3 +317,35 @@ def test_twenty_thousand_records_are_indexed_quickly(path):
     seconds = time.perf_counter() - start
     assert len(found) == 20
     print(f"20,000 records: {seconds:.3f} s, {path.stat().st_size >> 20} MiB")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+PLACES = [
+    (),
+    *((name,) for name in ("schema", "id", "at_ns", "final", "key", "measurement")),
+    *(("key", name) for name in json.loads(Entry(KEY, ok(1), 1).line())["key"]),
+    *(("measurement", name) for name in json.loads(Entry(KEY, ok(1), 1).line())["measurement"]),
+    *(("measurement", "candidate", name) for name in ("template", "compiled", "runtime")),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(PLACES), json_values)
+def test_any_value_anywhere_is_a_record_or_a_clear_refusal(place, value):
+    values = json.loads(Entry(KEY, ok(1), 1).line())
+    inner = values
+    for name in place[:-1]:
+        inner = inner[name]
+    if place:
+        inner[place[-1]] = value
+    else:
+        values = value
+    try:
+        entry = Entry.parse(json.dumps(values).encode())
+    except ValueError:
+        return
+    assert Entry.parse(entry.line()) == entry
