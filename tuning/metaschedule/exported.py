@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,9 @@ def load(path: Path, operator: Operator, operands: Arrays) -> Prepared:
 
     if not path.is_file():
         raise OSError(f"{path}: there is no exported library")
-    machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
+    library: Any = tvm.runtime.load_module(str(path))
+    cpu: Any = tvm.cpu()
+    machine = relax.VirtualMachine(library, cpu)
     inputs, constants = parameter_names(operator)
     given = [tvm.runtime.tensor(operands[name]) for name in inputs]
     laid = machine["main_transform_params"]([tvm.runtime.tensor(operands[n]) for n in constants])
@@ -44,7 +47,7 @@ def load(path: Path, operator: Operator, operands: Arrays) -> Prepared:
     def run() -> None:
         made[0] = main(*arguments)
 
-    def output() -> NDArray[np.generic]:
+    def output() -> NDArray[Any]:
         found = made[0].numpy()
         return found.view(np.uint16) if operator.epilogue.out_dtype == "bfloat16" else found
 

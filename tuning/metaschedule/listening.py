@@ -9,8 +9,8 @@ from typing import Any
 
 def timed_runner(moments: list[float], start: float) -> Any:
     """Return TVM's local runner; `moments` gets the seconds after `start` of every run's end."""
-    from tvm.s_tir.meta_schedule.runner import EvaluatorConfig, LocalRunner, PyRunner
     from tvm.ir.utils import derived_object
+    from tvm.s_tir.meta_schedule.runner import EvaluatorConfig, LocalRunner, PyRunner
 
     inner = LocalRunner(evaluator_config=EvaluatorConfig(number=1, repeat=3, min_repeat_ms=50))
 
@@ -34,8 +34,8 @@ def listener(moments: list[float], start: float, say: Callable[[dict[str, Any]],
 
     A trial is (seconds, nanoseconds), the latter None if it was not built or did not run.
     """
-    from tvm.s_tir.meta_schedule.measure_callback import PyMeasureCallback
     from tvm.ir.utils import derived_object
+    from tvm.s_tir.meta_schedule.measure_callback import PyMeasureCallback
 
     @derived_object
     class Listener(PyMeasureCallback):

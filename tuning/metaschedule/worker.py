@@ -95,6 +95,7 @@ def _tune(found: Any, target: Any, job: dict[str, Any], say: Say) -> None:
     say({"tasks": len(tasks), "cost_model": model})
     start = time.monotonic()
     moments: list[float] = []
+    builder: Any = ms.builder.LocalBuilder(f_build=build_plain, timeout_sec=60)
     space = ms.space_generator.PostOrderApply(
         sch_rules=ms.ScheduleRule.create("llvm"),
         postprocs=ms.Postproc.create("llvm"),
@@ -108,7 +109,7 @@ def _tune(found: Any, target: Any, job: dict[str, Any], say: Say) -> None:
         max_trials_global=job["trials"] * len(tasks),
         max_trials_per_task=job["trials"],
         num_trials_per_iter=min(BATCH, job["trials"]),
-        builder=ms.builder.LocalBuilder(f_build=build_plain, timeout_sec=60),
+        builder=builder,
         runner=timed_runner(moments, start),
         cost_model=model,
         measure_callbacks=[*ms.MeasureCallback.create("default"), listener(moments, start, say)],

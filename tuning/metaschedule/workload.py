@@ -31,13 +31,13 @@ def module(operator: Operator) -> IRModule:
     from tvm import relax
 
     inputs, constants = parameter_names(operator)
-    shapes = {o.name: o.shape for o in operator.operands()}
+    shapes: dict[str, Any] = {o.name: o.shape for o in operator.operands()}
     given: dict[str, Any] = {
         name: relax.Var(name, relax.TensorType(shapes[name], "float32"))
         for name in (*inputs, *constants)
     }
     builder = relax.BlockBuilder()
-    attributes = {"num_input": len(inputs)}
+    attributes: dict[str, Any] = {"num_input": len(inputs)}
     with builder.function("main", list(given.values()), attrs=attributes):
         with builder.dataflow():
             found = builder.emit_output(_operator(builder, operator, given))
@@ -88,7 +88,7 @@ def _epilogue(
         if step in ("bias", "residual"):
             found = op.add(x, given[f"{step}{tail}"])
         elif step == "hardswish":
-            inner = op.clip(op.add(x, number(3.0)), 0.0, 6.0)
+            inner = op.minimum(op.nn.relu(op.add(x, number(3.0))), number(6.0))
             found = op.multiply(op.multiply(x, inner), number(1.0 / 6.0))
         else:
             found = getattr(op.nn, step)(x)

@@ -1,9 +1,9 @@
 """Entrants side by side: each in its own process, one sample each in turn, round after round.
 
-Own processes, because thread pools of several libraries in one disturb each other. In turn, so that
-drift of the machine's speed meets all alike; the order is rotated every round. Between two turns the
-parent waits until the last entrant's threads have stopped spinning. Numbers are checked against
-the reference before a time counts. Python's call is part of every entrant's time, ours included.
+Own processes, because thread pools of several libraries in one disturb each other. In turn, so
+that drift of the machine's speed meets all alike; the order is rotated every round. Between two
+turns the parent waits until the last entrant's threads have stopped spinning. Numbers are checked
+against the reference before a time counts. Python's call is part of every entrant's time.
 """
 
 from __future__ import annotations

@@ -100,5 +100,5 @@ def _convolution(
     from torch.nn.functional import conv2d
 
     weight = image(arrays["w"])
-    options = {"stride": half.stride, "padding": half.padding, "dilation": half.dilation}
-    return lambda x: conv2d(x, weight, bias, **options)
+    where = (half.stride, half.padding, half.dilation)
+    return lambda x: conv2d(x, weight, bias, *where)

@@ -1,0 +1,174 @@
+"""MetaSchedule as a rival: a real small tuning, and workers that die, hang or answer nonsense."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from tests.needs import need
+from tuning.metaschedule import tune_metaschedule
+from tuning.metaschedule.target import cpu_name, target_of
+from tuning.metaschedule.tuned import RECORDS
+from tuning.metaschedule.workload import parameter_names
+from tuning.operators import Conv2d, Epilogue, Gemm, Operator, Pair
+from tuning.profile import ProfileSettings
+from tuning.rivals import Entrant, contest
+
+SMALL = Gemm(32, 48, 40, epilogue=Epilogue(("bias", "relu")))
+BATCH = {
+    "task": 0,
+    "trials": [[1.0, 900.0], [2.0, None], [3.0, 700.0], [4.0, 800.0]],
+    "build_errors": 1,
+    "run_errors": 0,
+    "message": "one did not build",
+}
+
+
+def _tune(folder, code: str, seconds: float = 60.0, trials: int = 4):
+    """Tune with a stand-in for the worker: it has read the job as `job` and says with `say`."""
+    prelude = (
+        "import json, os, sys, time\n"
+        "job = json.loads(sys.stdin.readline())\n"
+        "def say(event): print(json.dumps(event), flush=True)\n"
+    )
+    command = (sys.executable, "-c", prelude + code)
+    return tune_metaschedule(SMALL, trials, 1, seconds, folder, command=command)
+
+
+def _says(*events) -> str:
+    return "\n".join(f"say(json.loads({json.dumps(json.dumps(event))}))" for event in events) + "\n"
+
+
+START, TUNED = {"tasks": 1, "cost_model": "xgb"}, {"tuned": True}
+
+
+def test_events_add_up(tmp_path):
+    end = {"exported": str(tmp_path / "library.so"), "fault": ""}
+    found = _tune(tmp_path / "new", _says(START, BATCH, BATCH, TUNED, end))
+    assert (found.trials, found.build_errors, found.run_errors) == (8, 2, 0)
+    assert found.history == [(1.0, 900.0), (3.0, 700.0)]
+    assert found.best_ns == 700.0
+    assert (found.status, found.cost_model) == ("ok", "xgb")
+    assert found.library == tmp_path / "library.so"
+    assert found.seconds > 0
+
+
+def test_two_functions_are_summed_once_both_ran(tmp_path):
+    second = BATCH | {"task": 1, "trials": [[5.0, 100.0], [6.0, 50.0]]}
+    found = _tune(tmp_path, _says(START | {"tasks": 2}, BATCH, second, TUNED, {"exported": "x"}))
+    assert found.history == [(5.0, 800.0), (6.0, 750.0)]
+    assert _tune(tmp_path, _says(START | {"tasks": 2}, BATCH)).best_ns == 0.0
+
+
+def test_what_a_killed_worker_measured_counts(tmp_path):
+    code = _says(START, BATCH)
+    code = f"if job['only_export']:\n    say({{'exported': 'kept'}})\n    raise SystemExit\n{code}"
+    found = _tune(tmp_path, code + "os.kill(os.getpid(), 11)\n")
+    assert (found.status, found.best_ns, str(found.library)) == ("crashed", 700.0, "kept")
+    assert "SIGSEGV" in found.message
+    assert found.trials == 4
+
+
+def test_the_limit_ends_a_tuning(tmp_path):
+    code = "if job['only_export']:\n    say({'exported': 'kept'})\n    raise SystemExit\n"
+    found = _tune(tmp_path, code + _says(START, BATCH) + "time.sleep(60)\n", seconds=2.0)
+    assert (found.status, found.best_ns, str(found.library)) == ("timeout", 700.0, "kept")
+    assert 2.0 <= found.seconds < 20.0
+
+
+def test_a_worker_that_dies_at_once_is_an_answer(tmp_path):
+    found = _tune(tmp_path, "raise SystemExit('no TVM here')")
+    assert (found.status, found.best_ns, found.library) == ("crashed", 0.0, None)
+    assert "no TVM here" in found.message
+
+
+def test_a_winner_with_wrong_numbers_is_none(tmp_path):
+    events = (START, BATCH, TUNED, {"exported": "x", "fault": "at (0, 0): 1 instead of 2"})
+    found = _tune(tmp_path, _says(*events))
+    assert (found.status, found.library) == ("wrong", None)
+    assert "instead of" in found.message
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"trials": [[1.0, 5.0]]},
+        {"task": 0, "trials": [[1.0]]},
+        {"task": 0, "trials": [["soon", 5.0]]},
+        {"task": 0, "trials": [[1.0, -5.0]]},
+        {"task": 0, "trials": [[1.0, float("nan")]]},
+        {"task": 0, "trials": 7},
+        {"build_errors": "many"},
+        {"tasks": None},
+    ],
+)
+def test_nonsense_is_a_crash(tmp_path, event):
+    found = _tune(tmp_path, _says(START, event) + "time.sleep(60)\n")
+    assert (found.status, found.best_ns) == ("crashed", 0.0)
+    assert "nonsense" in found.message
+
+
+def test_an_earlier_tuning_is_not_built_upon(tmp_path):
+    (tmp_path / RECORDS).write_text("")
+    with pytest.raises(ValueError, match="earlier tuning"):
+        _tune(tmp_path, "")
+
+
+@pytest.mark.parametrize(("trials", "seconds"), [(0, 1.0), (1, 0.0), (1, float("nan"))])
+def test_budgets_are_positive(tmp_path, trials, seconds):
+    with pytest.raises(ValueError, match="positive"):
+        _tune(tmp_path, "", seconds, trials)
+
+
+def test_a_processor_is_named_by_what_it_has():
+    avx512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
+    avx2 = {"avx2", "fma", "f16c", "bmi2", "movbe"}
+    assert cpu_name(avx512 | avx2 | {"avx512_bf16", "clzero"}) == "znver4"
+    assert cpu_name(avx512 | avx2) == "skylake-avx512"
+    assert cpu_name(avx2) == "haswell"
+    assert cpu_name(()) == "generic"
+    assert target_of(2, "generic") == {"kind": "llvm", "num-cores": 2}
+    assert "mattr" not in target_of(1, "haswell")
+
+
+def test_constants_are_what_may_be_laid_out_anew():
+    operator = Gemm(4, 4, 4, epilogue=Epilogue(("bias", "residual")))
+    assert parameter_names(operator) == (["a", "residual"], ["b", "bias"])
+    assert parameter_names(Gemm(4, 4, 4, 2, False)) == (["a", "b"], [])
+
+
+CONV = Conv2d(1, 6, 6, 4, 8, padding=(1, 1), epilogue=Epilogue(("bias", "residual", "hardswish")))
+
+
+@pytest.mark.extensive
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "operator",
+    [
+        SMALL,
+        Gemm(8, 12, 16, 2, False, Epilogue(("silu",), "float16")),
+        CONV,
+        Pair(
+            Gemm(16, 8, 24, epilogue=Epilogue(("bias", "gelu"))),
+            Gemm(16, 24, 8, epilogue=Epilogue(("softplus",), "bfloat16")),
+        ),
+    ],
+    ids=lambda operator: operator.text(),
+)
+def test_a_small_tuning(tmp_path, operator: Operator):
+    need("tvm")
+    need("torch")
+    found = tune_metaschedule(operator, 8, 1, 300.0, tmp_path)
+    assert found.status == "ok", found.message
+    assert found.library is not None
+    assert found.library.is_file()
+    assert 1 <= found.trials <= 8 * found.tasks
+    assert found.build_errors + found.run_errors < found.trials
+    assert found.history[-1][1] == found.best_ns > 0
+    times = [best_ns for _, best_ns in found.history]
+    assert times == sorted(times, reverse=True)
+    entrant = Entrant.tvm(found.library)
+    timing = contest(operator, [entrant], ProfileSettings(1, samples=2))["metaschedule"]
+    assert timing.ok, timing.message
