@@ -7,7 +7,7 @@ one process, turn by turn, and the decision needs an interval of their ratio tha
 
 from tuning.decide.padding import PaddingDecision, decide_padding
 from tuning.decide.pair import PairDecision, decide_pair
-from tuning.decide.race import Race, RaceError
+from tuning.decide.race import Race, Raced, RaceError
 from tuning.decide.ratio import Ratio, ratio_of
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "PairDecision",
     "Race",
     "RaceError",
+    "Raced",
     "Ratio",
     "decide_padding",
     "decide_pair",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import median
 
 from tuning.decide.pair import Tune
-from tuning.decide.race import Race, RaceError, Samples
-from tuning.decide.ratio import Ratio, ratio_of
+from tuning.decide.race import Race, Raced, RaceError
+from tuning.decide.ratio import Ratio
 from tuning.decide.stages import KernelStage, Stage
 from tuning.decide.widths import Padding, paddings
 from tuning.operators import Conv2d, Gemm
@@ -109,35 +108,25 @@ def _raced(
         )
         stages += added
     equal = ["plain", *(f"padded {index}" for index in range(len(tried)))]
-    samples = race.run(operator, stages, entrants, equal)
-    found = [_decision(plain, *pair, index, samples) for index, pair in enumerate(tried)]
+    raced = race.run(operator, stages, entrants, equal)
+    found = [_decision(plain, *pair, index, raced) for index, pair in enumerate(tried)]
     return min(found, key=lambda decision: decision.padded_ns)
 
 
 def _decision(
-    plain: Tuned, padding: Padding, padded: Tuned, index: int, samples: Samples
+    plain: Tuned, padding: Padding, padded: Tuned, index: int, raced: Raced
 ) -> PaddingDecision:
-    ratio = ratio_of(samples["plain"], samples[f"padded {index}"])
-
-    def middle(name: str) -> float:
-        return median(t for launch in samples[name] for t in launch)
-
-    what = f"{padding.text()}, {ratio.text()} times as fast with its copies"
-    if ratio.faster:
-        reason = f"padded: {what}"
-    elif ratio.high < 1.0:
-        reason = f"not padded: slower: {what}"
-    else:
-        reason = f"not padded: no difference beyond noise: {what}"
+    ratio = raced.ratio("plain", f"padded {index}")
+    pad, reason = ratio.verdict("padded", raced.busy)
     return PaddingDecision(
         plain,
         padded,
         padding,
-        ratio.faster,
+        pad,
         ratio,
-        middle("plain"),
-        middle(f"padded {index}"),
-        middle(f"copy {index}"),
-        middle(f"kernel {index}"),
-        reason,
+        raced.median_ns("plain"),
+        raced.median_ns(f"padded {index}"),
+        raced.median_ns(f"copy {index}"),
+        raced.median_ns(f"kernel {index}"),
+        f"{reason}, {padding.text()}, copies included",
     )

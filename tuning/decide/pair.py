@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median
 
 from tuning.decide.race import Race, RaceError
-from tuning.decide.ratio import Ratio, ratio_of
+from tuning.decide.ratio import Ratio
 from tuning.decide.stages import KernelStage
 from tuning.operators import Conv2d, Gemm, Operator, Pair
 from tuning.profile import NothingMeasuredError
@@ -96,24 +95,18 @@ def _raced(pair: Pair, first: Tuned, second: Tuned, fused: Tuned, race: Race) ->
         KernelStage(pair, fused.best.candidate),
     )
     entrants = {"unfused": (0, 1), "fused": (2,), "first": (0,), "second": (1,)}
-    samples = race.run(pair, stages, entrants, equal=("unfused", "fused"))
-    ratio = ratio_of(samples["unfused"], samples["fused"])
-    middle = {name: median(t for launch in runs for t in launch) for name, runs in samples.items()}
-    if ratio.faster:
-        reason = f"fused: {ratio.text()} times as fast"
-    elif ratio.high < 1.0:
-        reason = f"not fused: slower, {ratio.text()} times as fast"
-    else:
-        reason = f"not fused: no difference beyond noise, {ratio.text()} times as fast"
+    raced = race.run(pair, stages, entrants, equal=("unfused", "fused"))
+    ratio = raced.ratio("unfused", "fused")
+    fuse, reason = ratio.verdict("fused", raced.busy)
     return PairDecision(
         first,
         second,
         fused,
-        ratio.faster,
+        fuse,
         ratio,
-        middle["unfused"],
-        middle["fused"],
-        middle["first"],
-        middle["second"],
+        raced.median_ns("unfused"),
+        raced.median_ns("fused"),
+        raced.median_ns("first"),
+        raced.median_ns("second"),
         reason,
     )

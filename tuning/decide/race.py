@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from experiments.paths import ROOT
 from tuning.compile import ObjectCache
+from tuning.decide.ratio import Ratio, ratio_of
 from tuning.decide.stages import CopyStage, KernelStage, Stage
 from tuning.operators import Operator
 from tuning.profile import ProfileSettings, measuring
@@ -21,12 +24,36 @@ FLAGS = ("-std=c++17", "-O3", "-fopenmp", "-fPIC", "-shared")
 _EVICTION = 2
 """A cold sample writes this many times the last-level cache."""
 
+_MOST_DISTURBED = 0.5
 _STARTING_S = 60.0
 _TURNS = 4
 _LONGEST_MESSAGE = 300
 
-Samples = dict[str, list[list[float]]]
-"""Entrant -> per launch, nanoseconds per round; rounds are the same for all entrants."""
+
+@dataclass(frozen=True)
+class Raced:
+    """The times of a race.
+
+    Attributes:
+        samples: entrant -> per launch, nanoseconds per round; all entrants have the same rounds.
+        disturbed: share of rounds in which other processes took cores away.
+    """
+
+    samples: dict[str, list[list[float]]]
+    disturbed: float = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether so many rounds were disturbed that nothing should be decided by them."""
+        return self.disturbed > _MOST_DISTURBED
+
+    def ratio(self, old: str, new: str) -> Ratio:
+        """Return the time of one entrant over another's."""
+        return ratio_of(self.samples[old], self.samples[new])
+
+    def median_ns(self, name: str) -> float:
+        """Return the median of an entrant over all launches."""
+        return median(t for launch in self.samples[name] for t in launch)
 
 
 class RaceError(RuntimeError):
@@ -61,7 +88,7 @@ class Race:
         stages: Sequence[Stage],
         entrants: Mapping[str, Sequence[int]],
         equal: Sequence[str],
-    ) -> Samples:
+    ) -> Raced:
         """Return the times of all entrants.
 
         Args:
@@ -79,15 +106,14 @@ class Race:
             "entrants": {name: list(indices) for name, indices in entrants.items()},
             "equal": list(equal),
             "settings": self.settings.to_dict(),
-            "clock": self._compile([_clock_source()])[0],
+            "clock": self._compile([clock_source()])[0],
             "evict_bytes": self._evict_bytes(),
         }
-        found: Samples = {name: [] for name in entrants}
         with measuring():
-            for _ in range(self.launches):
-                for name, samples in self._launch(request).items():
-                    found[name].append(samples)
-        return found
+            answers = [self._launch(request) for _ in range(self.launches)]
+        found = {name: [answer["samples"][name] for answer in answers] for name in entrants}
+        rounds = sum(len(launch) for launch in next(iter(found.values())))
+        return Raced(found, sum(answer["disturbed"] for answer in answers) / rounds)
 
     def _plain(self, stages: Sequence[Stage]) -> list[dict[str, Any]]:
         kernels = [stage for stage in stages if isinstance(stage, KernelStage)]
@@ -110,7 +136,7 @@ class Race:
         cold = self.settings.cache == "cold"
         return _EVICTION * self.library.device.l3_bytes if cold else 0
 
-    def _launch(self, request: dict[str, Any]) -> dict[str, list[float]]:
+    def _launch(self, request: dict[str, Any]) -> dict[str, Any]:
         own = {
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
             "OMP_NUM_THREADS": str(self.settings.threads),
@@ -136,9 +162,10 @@ class Race:
         answer = json.loads(done.stdout)
         if "message" in answer:
             raise RaceError(f"numbers differ: {answer['message']}")
-        return answer["samples"]
+        return answer
 
 
-def _clock_source() -> Source:
+def clock_source() -> Source:
+    """Return the source of what calls sequences, and of the copy."""
     text = (Path(__file__).parent / "sequence.cpp").read_text(encoding="utf-8")
     return Source(text, "g++", FLAGS)

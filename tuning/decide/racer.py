@@ -6,12 +6,13 @@ time, so that a sequence of two pays no second way through Python.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import math
 import os
-import resource
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ LONGEST_S = 6.0
 """Sampling that has taken this long ends, if `FEWEST` rounds are done."""
 
 MOST_ROUNDS = 4
-"""Rounds at most, as a multiple of those wanted. More than wanted are run while other processes
-take the cores away in the middle of a round; the least disturbed are kept. With two threads such
-a loss stops both at the next barrier, so that it would count as the price of a barrier."""
+"""Rounds at most, as a multiple of those wanted: the least disturbed are kept."""
+
+QUIET = 0.02
+"""A round is disturbed if threads waited for a core for more than this share of it. With two
+threads such a wait stops both at the next barrier, and would count as the price of a barrier."""
 
 FEWEST = 6
 MOST_CALLS = 1_000_000
@@ -118,26 +121,30 @@ class Runner:
                 return f"{name}: differs by {float(np.abs(found - wanted).max()):.3g}"
         return ""
 
-    def sample(self) -> dict[str, list[float]]:
-        """Return nanoseconds per run of every entrant, of the rounds that were disturbed least."""
-        rounds: list[tuple[int, dict[str, float]]] = []
-        wanted, spent_ns = self.settings["samples"], 0.0
+    def sample(self) -> tuple[dict[str, list[float]], int]:
+        """Return nanoseconds per run of every entrant, of the rounds that were disturbed least.
+
+        The second value is how many of these rounds were disturbed.
+        """
+        rounds: list[tuple[float, dict[str, float]]] = []
+        wanted, start = self.settings["samples"], time.monotonic()
         luck = np.random.default_rng(self.settings["seed"] + os.getpid())
         call_ns = {name: self._warm(name) for name in self.entrants}
         while len(rounds) < MOST_ROUNDS * wanted:
-            if sum(switches == 0 for switches, _ in rounds) >= wanted:
+            if sum(share <= QUIET for share, _ in rounds) >= wanted:
                 break
-            if len(rounds) >= FEWEST and spent_ns > LONGEST_S * 1e9:
+            if len(rounds) >= FEWEST and time.monotonic() - start > LONGEST_S:
                 break
-            before, taken = _switches(), {}
+            began, waited, taken = time.monotonic_ns(), waited_ns(), {}
             for place in luck.permutation(len(call_ns)):
                 name = list(call_ns)[place]
                 taken[name] = self._take(name, call_ns[name])
-                spent_ns += max(taken[name], self.settings["min_sample_ns"])
-            rounds.append((_switches() - before, taken))
+            share = (waited_ns() - waited) / (time.monotonic_ns() - began)
+            rounds.append((share, taken))
         rounds.sort(key=lambda one: one[0])
-        kept = [taken for _, taken in rounds[:wanted]]
-        return {name: [taken[name] for taken in kept] for name in self.entrants}
+        kept = rounds[:wanted]
+        samples = {name: [taken[name] for _, taken in kept] for name in self.entrants}
+        return samples, sum(share > QUIET for share, _ in kept)
 
     def _take(self, name: str, call_ns: float) -> float:
         """Return one sample."""
@@ -150,9 +157,9 @@ class Runner:
         return self.time_ns(name, calls) / calls
 
     def _warm(self, name: str) -> float:
-        return max(
-            1.0, *(float(self.time_ns(name, 1)) for _ in range(max(1, self.settings["warmup"])))
-        )
+        """Return the shortest of the untimed calls that come first."""
+        calls = max(1, self.settings["warmup"])
+        return max(1.0, min(float(self.time_ns(name, 1)) for _ in range(calls)))
 
     def _evict(self) -> None:
         size = ctypes.c_int64(self._buffer.size)
@@ -160,9 +167,16 @@ class Runner:
         self.library.triptych_evict(ctypes.c_void_p(self._buffer.ctypes.data), size, threads)
 
 
-def _switches() -> int:
-    """Return how often a thread of this process lost its core to another process."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+def waited_ns() -> int:
+    """Return for how long threads of this process were ready to run and had no core.
+
+    Linux counts it per thread (Documentation/scheduler/sched-stats.rst); 0 where it does not.
+    """
+    waited = 0
+    for path in Path("/proc/self/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            waited += int(path.read_text().split()[1])
+    return waited
 
 
 def filled(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -182,7 +196,8 @@ def main() -> None:
     if message := runner.disagreement(request["equal"]):
         answer: dict[str, Any] = {"message": message}
     else:
-        answer = {"samples": runner.sample()}
+        samples, disturbed = runner.sample()
+        answer = {"samples": samples, "disturbed": disturbed}
     json.dump(answer, answers)
     answers.close()
 

@@ -33,6 +33,21 @@ class Ratio:
         """Whether the new one is faster beyond noise."""
         return self.low > 1.0
 
+    def verdict(self, done: str, busy: bool) -> tuple[bool, str]:
+        """Return whether to do it, and why, such as `not fused: slower: 0.9 (0.8 to 0.95)`.
+
+        Args:
+            done: the participle: `fused`, `padded`.
+            busy: whether the machine was too busy for a decision; nothing is changed then.
+        """
+        if busy:
+            return False, f"not {done}: the machine was too busy to tell: {self.text()}"
+        if self.faster:
+            return True, f"{done}: faster: {self.text()}"
+        if self.high < 1.0:
+            return False, f"not {done}: slower: {self.text()}"
+        return False, f"not {done}: no difference beyond noise: {self.text()}"
+
     def text(self) -> str:
         """Return such as `1.31 (1.28 to 1.33)`."""
         return f"{self.median:.3g} ({self.low:.3g} to {self.high:.3g})"
