@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from tests.tuning.graph_support import (
     residual_net,
     settle,
 )
-from tuning.graph import BuiltModel, GraphError, GraphOptions, Tuner, import_torch, optimise
+from tuning.graph import BuiltModel, Choice, GraphError, GraphOptions, Tuner, import_torch, optimise
 from tuning.operators import Conv2d, Gemm, Operator, Pair
 
 pytestmark = pytest.mark.usefixtures("_capable")
@@ -32,33 +31,15 @@ def _capable() -> None:
     need("tvm")
 
 
-@dataclass
-class _Pair:
-    fused: Any
-    fuse: bool
-    unfused_ns: float = 2.0
-    fused_ns: float = 1.0
-    reason: str = "said the test"
+def _fuse(pair: Pair, tuner: Tuner) -> Choice:
+    return Choice(pair, 2.0, 1.0, True, "said the test")
 
 
-@dataclass
-class _Pad:
-    padded: Any
-    pad: bool
-    plain_ns: float = 2.0
-    padded_ns: float = 1.0
-    reason: str = "said the test"
+def _leave(pair: Pair, tuner: Tuner) -> Choice:
+    return Choice(pair, 2.0, 3.0, False, "said the test")
 
 
-def _fuse(first: Gemm | Conv2d, second: Gemm | Conv2d, tuner: Tuner) -> _Pair:
-    return _Pair(tuner(Pair(first, second)), True)
-
-
-def _leave(first: Gemm | Conv2d, second: Gemm | Conv2d, tuner: Tuner) -> _Pair:
-    return _Pair(tuner(Pair(first, second)), False)
-
-
-def _pad_all(operator: Gemm | Conv2d, tuner: Tuner) -> _Pad:
+def _pad_all(operator: Gemm | Conv2d, tuner: Tuner) -> Choice:
     def up(value: int) -> int:
         return -(-value // 4) * 4
 
@@ -70,8 +51,8 @@ def _pad_all(operator: Gemm | Conv2d, tuner: Tuner) -> _Pad:
             in_channels=up(operator.in_channels),
             out_channels=up(operator.out_channels),
         )
-    same = padded == operator
-    return _Pad(None if same else tuner(padded), not same)
+    changed = padded != operator
+    return Choice(padded if changed else None, 2.0, 1.0, changed, "said the test")
 
 
 OPTIONS = {
@@ -112,15 +93,15 @@ def test_a_pair_is_one_layer_if_it_was_faster_and_two_if_not() -> None:
     assert not any(isinstance(layer.operator, Pair) for layer in apart.layers)
     for built, applied in ((fused, True), (apart, False)):
         (decision,) = built.decisions
-        assert (decision.kind, decision.applied) == ("pair", applied)
-        assert (decision.without_ns, decision.with_ns) == (2.0, 1.0)
+        assert (decision.kind, decision.choice.applied) == ("pair", applied)
+        assert decision.choice.reason in decision.text()
 
 
 def test_padding_is_decided_once_per_operator_and_listed() -> None:
     example = image(1, 3, 8, 8)
     built = _build(flat_net(), example, GraphOptions(decide_padding=_pad_all))
     assert [decision.kind for decision in built.decisions] == ["padding"] * 3
-    assert all(decision.applied for decision in built.decisions)
+    assert all(decision.choice.applied for decision in built.decisions)
     first = built.layers[0].operator
     assert isinstance(first, Conv2d)
     assert (first.in_channels, first.out_channels) == (4, 8)

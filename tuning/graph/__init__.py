@@ -8,12 +8,11 @@ they were measured faster (`select`), C++ source (`codegen`), packed weights (`w
 from tuning.graph.build import optimise
 from tuning.graph.model import BuiltModel, Seconds
 from tuning.graph.options import (
+    Choice,
     Decision,
     GraphOptions,
     Layer,
-    PadAnswer,
     PadDecider,
-    PairAnswer,
     PairDecider,
     Tuner,
 )
@@ -22,13 +21,12 @@ from tuning.graph.walk import GraphError
 
 __all__ = [
     "BuiltModel",
+    "Choice",
     "Decision",
     "GraphError",
     "GraphOptions",
     "Layer",
-    "PadAnswer",
     "PadDecider",
-    "PairAnswer",
     "PairDecider",
     "Seconds",
     "Tuner",

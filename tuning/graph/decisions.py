@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuning.graph.options import Decision, GraphOptions, Tuner
+from tuning.graph.options import Choice, Decision, GraphOptions, Tuner
 from tuning.operators import Conv2d, Gemm, Operator, Pair
 
 
@@ -10,7 +10,7 @@ class Decider:
     """Questions about pairs and padding, as the options answer them.
 
     Attributes:
-        made: every decision, applied or not, in order.
+        made: every decision, applied or not, in order; questions without an alternative are not.
     """
 
     def __init__(self, tuner: Tuner, options: GraphOptions) -> None:
@@ -24,11 +24,7 @@ class Decider:
         if self.options.decide_pair is None:
             return False
         if pair not in self._known:
-            found = self.options.decide_pair(pair.first, pair.second, self.tuner)
-            apply = found.fuse and found.fused is not None
-            self._known[pair] = pair if apply else None
-            times = (found.unfused_ns, found.fused_ns)
-            self.made.append(Decision("pair", pair.text(), *times, apply, found.reason))
+            self._note("pair", pair, self.options.decide_pair(pair, self.tuner))
         return self._known[pair] is not None
 
     def padded(self, operator: Operator) -> Operator | None:
@@ -36,12 +32,10 @@ class Decider:
         if self.options.decide_padding is None or not isinstance(operator, Gemm | Conv2d):
             return None
         if operator not in self._known:
-            found = self.options.decide_padding(operator, self.tuner)
-            apply = found.pad and found.padded is not None
-            padded: Operator | None = found.padded.operator if found.padded else None
-            self._known[operator] = padded if apply else None
-            if padded is not None:  # else there was nothing to pad, and no decision
-                subject = f"{operator.text()} as {padded.text()}"
-                times = (found.plain_ns, found.padded_ns)
-                self.made.append(Decision("padding", subject, *times, apply, found.reason))
+            self._note("padding", operator, self.options.decide_padding(operator, self.tuner))
         return self._known[operator]
+
+    def _note(self, kind: str, operator: Operator, choice: Choice) -> None:
+        self._known[operator] = choice.instead if choice.applied else None
+        if choice.instead is not None:
+            self.made.append(Decision(kind, operator, choice))

@@ -13,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuning.graph.options import Decision, Layer
+from tuning.graph.plain import (
+    decision_from_dict,
+    decision_to_dict,
+    layer_from_dict,
+    layer_to_dict,
+)
 from tuning.graph.walk import GraphError
-from tuning.operators import operator_from_dict
-from tuning.space import Candidate, Measurement
 
 _LIBRARY, _WEIGHTS, _ABOUT = "model.so", "weights.npz", "model.json"
 
@@ -109,8 +113,8 @@ class BuiltModel:
         about = {
             "shape": list(self.contents.shape),
             "seconds": asdict(self.seconds),
-            "layers": [_layer_to_dict(layer) for layer in self.layers],
-            "decisions": [asdict(decision) for decision in self.decisions],
+            "layers": [layer_to_dict(layer) for layer in self.layers],
+            "decisions": [decision_to_dict(decision) for decision in self.decisions],
         }
         (folder / _ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
 
@@ -127,8 +131,8 @@ class BuiltModel:
             with np.load(folder / _WEIGHTS, allow_pickle=False) as stored:
                 weights = [stored[f"arr_{i}"] for i in range(len(stored.files))]
             contents = Contents(library, weights, tuple(about["shape"]))
-            layers = [_layer_from_dict(data) for data in about["layers"]]
-            decisions = [Decision(**data) for data in about["decisions"]]
+            layers = [layer_from_dict(data) for data in about["layers"]]
+            decisions = [decision_from_dict(data) for data in about["decisions"]]
             return cls(contents, layers, decisions, Seconds(**about["seconds"]))
         except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise GraphError(f"{folder}: is no saved model: {str(error)[:200]}") from error
@@ -144,13 +148,3 @@ def _load(contents: Contents) -> tuple[Any, list[Any]]:
         path.write_bytes(contents.library)
         machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cpu())
     return machine["main"], [tvm.runtime.tensor(weight) for weight in contents.weights]
-
-
-def _layer_to_dict(layer: Layer) -> dict[str, Any]:
-    best = asdict(layer.best) | {"candidate": layer.best.candidate.to_dict()}
-    return {"operator": layer.operator.to_dict(), "best": best}
-
-
-def _layer_from_dict(data: dict[str, Any]) -> Layer:
-    best = data["best"] | {"candidate": Candidate.from_dict(data["best"]["candidate"])}
-    return Layer(operator_from_dict(data["operator"]), Measurement(**best))

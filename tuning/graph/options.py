@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tuning.operators import Conv2d, Gemm, Operator
+from tuning.operators import Conv2d, Gemm, Operator, Pair
 from tuning.space import Measurement
 
 
@@ -28,66 +28,30 @@ Tuner = Callable[[Operator], Answer]
 """Returns the best candidate of an operator; raises if nothing could be measured."""
 
 
-class PairAnswer(Protocol):
-    """What a decision on a pair returns; `tuning.decide.PairDecision` is one."""
+@dataclass(frozen=True)
+class Choice:
+    """What was decided on one question: as it is, or `instead`.
 
-    @property
-    def fused(self) -> Answer | None:
-        """The fused operator's answer, None if there is no kernel for it."""
-        ...
+    Attributes:
+        instead: the operator that would run in the other's place; None if there is none.
+        without_ns: median time as it is, 0 if the two were not compared.
+        with_ns: median time of `instead` with all that it costs, 0 if not compared.
+        applied: whether `instead` is to run; only where it was measured faster.
+        reason: one sentence.
+    """
 
-    @property
-    def fuse(self) -> bool:
-        """Whether the fused kernel was measured faster."""
-        ...
-
-    @property
-    def unfused_ns(self) -> float:
-        """Median time of the two kernels one after the other, 0 if not compared."""
-        ...
-
-    @property
-    def fused_ns(self) -> float:
-        """Median time of the one kernel, 0 if not compared."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-        ...
+    instead: Operator | None
+    without_ns: float
+    with_ns: float
+    applied: bool
+    reason: str
 
 
-class PadAnswer(Protocol):
-    """What a decision on an operator's channels returns; `tuning.decide.PaddingDecision` is one."""
+PairDecider = Callable[[Pair, Tuner], Choice]
+"""Whether both operators of a pair run as one kernel; `instead` is the pair itself."""
 
-    @property
-    def padded(self) -> Answer | None:
-        """The padded operator's answer, None if there is nothing to pad."""
-        ...
-
-    @property
-    def pad(self) -> bool:
-        """Whether it was measured faster, the copies of the activations included."""
-        ...
-
-    @property
-    def plain_ns(self) -> float:
-        """Median time of the operator as it is, 0 if not compared."""
-        ...
-
-    @property
-    def padded_ns(self) -> float:
-        """Median time with padding and copies, 0 if not compared."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """Why."""
-        ...
-
-
-PairDecider = Callable[[Gemm | Conv2d, Gemm | Conv2d, Tuner], PairAnswer]
-PadDecider = Callable[[Gemm | Conv2d, Tuner], PadAnswer]
+PadDecider = Callable[[Gemm | Conv2d, Tuner], Choice]
+"""Whether an operator runs on padded channels; `instead` is None if there is nothing to pad."""
 
 
 @dataclass(frozen=True)
@@ -111,19 +75,19 @@ class Decision:
 
     Attributes:
         kind: `pair` or `padding`.
-        subject: text of the operators in question.
-        without_ns: median time if nothing is done, 0 if the two were not compared.
-        with_ns: median time if it is done, 0 if the two were not compared.
-        applied: whether it is done.
-        reason: why.
+        operator: what it is about: the pair, the operator without padding.
+        choice: what was decided.
     """
 
     kind: str
-    subject: str
-    without_ns: float
-    with_ns: float
-    applied: bool
-    reason: str
+    operator: Operator
+    choice: Choice
+
+    def text(self) -> str:
+        """Return such as `padding: gemm ... as gemm ...: not padded: slower`."""
+        instead = self.choice.instead
+        change = f" as {instead.text()}" if instead and instead != self.operator else ""
+        return f"{self.kind}: {self.operator.text()}{change}: {self.choice.reason}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,148 @@
+"""Models tuned and built on this machine: profiler, records and decisions in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from policies.search.base import Budget
+from tuning.decide import Race, decide_padding, decide_pair
+from tuning.graph.build import optimise
+from tuning.graph.ledger import Ledger
+from tuning.graph.model import BuiltModel
+from tuning.graph.options import Choice, GraphOptions, Tuner
+from tuning.graph.variants import Kept, fastest
+from tuning.operators import Conv2d, Gemm, Operator, Pair
+from tuning.profile import Profiler, ProfileSettings
+from tuning.records import RecordKey, Records
+from tuning.templates.base import TemplateLibrary
+from tuning.tuner import Tuned, tune
+
+if TYPE_CHECKING:
+    import tvm
+
+RECORDS, DECISIONS = "records.jsonl", "decisions.jsonl"
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Which passes run; each can be turned off to see what it is worth.
+
+    Attributes:
+        fuse_epilogues: bias, residual and activation become part of the product.
+        fuse_pairs: back-to-back operators become one kernel where that is measured faster.
+        pad: channels are padded where that is measured faster.
+    """
+
+    fuse_epilogues: bool = True
+    fuse_pairs: bool = True
+    pad: bool = True
+
+
+class Session:
+    """Tunes and builds; one profiler serves all models.
+
+    Args:
+        library: the templates.
+        settings: of the profiler; its threads are the model's.
+        folder: holds `records.jsonl` and `decisions.jsonl`; None keeps nothing.
+        search: name of a template search.
+        budget: of one operator.
+
+    Attributes:
+        tuned: every operator that was tuned in this session, once.
+    """
+
+    def __init__(
+        self,
+        library: TemplateLibrary,
+        settings: ProfileSettings,
+        folder: Path | None = None,
+        search: str = "hardware_native",
+        budget: Budget | None = None,
+    ) -> None:
+        self.library, self.settings, self.search = library, settings, search
+        self.budget = budget or Budget(trials=64, seconds=60.0)
+        self.records = Records(folder / RECORDS) if folder else None
+        self.ledger = Ledger(folder / DECISIONS) if folder else None
+        self.profiler = Profiler(library, settings)
+        self.race = Race(library, settings)
+        self.tuned: dict[Operator, Tuned] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.profiler.close()
+
+    def tune(self, operator: Operator) -> Tuned:
+        """Return the operator's best candidate, from records where these suffice.
+
+        Raises:
+            NothingMeasuredError: no candidate has a time.
+        """
+        if operator not in self.tuned:
+            self.tuned[operator] = tune(
+                operator, self.library, self.profiler, self.search, self.budget, self.records
+            )
+        return self.tuned[operator]
+
+    def build(self, module: tvm.IRModule, passes: Passes | None = None) -> BuiltModel:
+        """Return the model, with the passes that are asked for.
+
+        Raises:
+            GraphError: it cannot be built.
+            NothingMeasuredError: an operator has no kernel.
+        """
+        passes = passes or Passes()
+        options = GraphOptions(
+            passes.fuse_epilogues,
+            self._decide_pair if passes.fuse_pairs else None,
+            self._decide_padding if passes.pad else None,
+        )
+        return optimise(module, self.tune, self.library, options)
+
+    def build_fastest(self, module: tvm.IRModule, passes: Passes | None = None) -> Kept:
+        """Return the faster of the model with pairs and padding and the one without.
+
+        Both run side by side, whole; if no decision was applied there is one build only.
+        """
+        passes = passes or Passes()
+        models = {"passes": self.build(module, passes)}
+        if any(decision.choice.applied for decision in models["passes"].decisions):
+            models["without"] = self.build(module, Passes(passes.fuse_epilogues, False, False))
+        return fastest(models)
+
+    def _decide_pair(self, pair: Pair, tuner: Tuner) -> Choice:
+        if (known := self._recall("pair", pair)) is not None:
+            return known
+        found = decide_pair(pair.first, pair.second, self.tune, self.race)
+        instead = pair if found.fused else None
+        times = (found.unfused_ns, found.fused_ns)
+        return self._note("pair", pair, Choice(instead, *times, found.fuse, found.reason))
+
+    def _decide_padding(self, operator: Gemm | Conv2d, tuner: Tuner) -> Choice:
+        if (known := self._recall("padding", operator)) is not None:
+            return known
+        found = decide_padding(operator, self.tune, self.race)
+        instead = found.padded.operator if found.padded else None
+        times = (found.plain_ns, found.padded_ns)
+        return self._note("padding", operator, Choice(instead, *times, found.pad, found.reason))
+
+    def _recall(self, kind: str, operator: Operator) -> Choice | None:
+        if self.ledger is None:
+            return None
+        return self.ledger.find(kind, RecordKey.of(operator, self.library, self.settings))
+
+    def _note(self, kind: str, operator: Operator, choice: Choice) -> Choice:
+        if self.ledger is not None:
+            key = RecordKey.of(operator, self.library, self.settings)
+            self.ledger.append(kind, key, choice)
+        return choice

@@ -1,0 +1,61 @@
+"""Whole models timed side by side: what passes promised operator by operator is checked at last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from tuning.graph.model import BuiltModel
+from tuning.profile import measuring
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The fastest of several builds of one model.
+
+    Attributes:
+        name: which.
+        model: it.
+        median_ns: name -> median time of one call of each.
+    """
+
+    name: str
+    model: BuiltModel
+    median_ns: dict[str, float]
+
+
+def times_ns(
+    models: Mapping[str, BuiltModel], rounds: int = 15, warmup: int = 2
+) -> dict[str, list[float]]:
+    """Return name -> one time per round; in every round each model runs once, in turn.
+
+    Args:
+        models: of one image shape; they share this process, and nothing else is measured meanwhile.
+        rounds: timed rounds.
+        warmup: rounds before.
+    """
+    import tvm
+
+    shape = next(iter(models.values())).contents.shape
+    image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    given = tvm.runtime.tensor(image)
+    found: dict[str, list[float]] = {name: [] for name in models}
+    with measuring():
+        for round_ in range(warmup + rounds):
+            for name, model in models.items():
+                start = time.perf_counter_ns()
+                model.call(given)
+                if round_ >= warmup:
+                    found[name].append(float(time.perf_counter_ns() - start))
+    return found
+
+
+def fastest(models: Mapping[str, BuiltModel], rounds: int = 15) -> Kept:
+    """Return the build with the least median time."""
+    middle = {name: median(times) for name, times in times_ns(models, rounds).items()}
+    name = min(middle, key=lambda each: middle[each])
+    return Kept(name, models[name], middle)
