@@ -109,21 +109,13 @@ def _built(eager: Any, image: Any, place: Bench, options: GraphOptions) -> Built
 
 
 def _options(config: NetworkConfig, place: Bench) -> GraphOptions:
-    from tuning.decide import decide_padding, decide_pair
-    from tuning.graph import GraphOptions, PadChoice
+    from tuning.graph import GraphOptions
+    from tuning.graph.deciders import pad_decider, pair_decider
 
     race = place.race()
-
-    def pad(operator: Any, tune: Any) -> PadChoice | None:
-        found = decide_padding(operator, tune, race)
-        if found.padded is None:
-            return None
-        padded = found.padded.operator
-        return PadChoice(padded, found.plain_ns, found.padded_ns, found.pad, found.reason)
-
     return GraphOptions(
-        decide_pair=(lambda a, b, tune: decide_pair(a, b, tune, race)) if config.pairs else None,
-        decide_padding=pad if config.padding else None,
+        decide_pair=pair_decider(place.tune, race) if config.pairs else None,
+        decide_padding=pad_decider(place.tune, race) if config.padding else None,
     )
 
 

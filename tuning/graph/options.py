@@ -83,11 +83,26 @@ class Decision:
     operator: Operator
     choice: Choice
 
-    def text(self) -> str:
-        """Return such as `padding: gemm ... as gemm ...: not padded: slower`."""
+    @property
+    def applied(self) -> bool:
+        """Whether it was done."""
+        return self.choice.applied
+
+    @property
+    def reason(self) -> str:
+        """Why, in one sentence."""
+        return self.choice.reason
+
+    @property
+    def subject(self) -> str:
+        """Text of the operator, and of what would take its place."""
         instead = self.choice.instead
         change = f" as {instead.text()}" if instead and instead != self.operator else ""
-        return f"{self.kind}: {self.operator.text()}{change}: {self.choice.reason}"
+        return f"{self.operator.text()}{change}"
+
+    def text(self) -> str:
+        """Return such as `padding: gemm ... as gemm ...: not padded: slower`."""
+        return f"{self.kind} {self.subject}: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from policies.search.base import Budget
-from tuning.decide import Race, decide_padding, decide_pair
+from tuning.decide import Race
 from tuning.graph.build import optimise
+from tuning.graph.deciders import pad_decider, pair_decider
 from tuning.graph.ledger import Ledger
 from tuning.graph.model import BuiltModel
-from tuning.graph.options import Choice, GraphOptions, Tuner
+from tuning.graph.options import GraphOptions
 from tuning.graph.variants import Kept, fastest
-from tuning.operators import Conv2d, Gemm, Operator, Pair
+from tuning.operators import Operator
 from tuning.profile import Profiler, ProfileSettings
-from tuning.records import RecordKey, Records
+from tuning.records import Records
 from tuning.templates.base import TemplateLibrary
 from tuning.tuner import Tuned, tune
 
@@ -104,8 +105,8 @@ class Session:
         passes = passes or Passes()
         options = GraphOptions(
             passes.fuse_epilogues,
-            self._decide_pair if passes.fuse_pairs else None,
-            self._decide_padding if passes.pad else None,
+            pair_decider(self.tune, self.race, self.ledger) if passes.fuse_pairs else None,
+            pad_decider(self.tune, self.race, self.ledger) if passes.pad else None,
         )
         return optimise(module, self.tune, self.library, options)
 
@@ -119,30 +120,3 @@ class Session:
         if any(decision.choice.applied for decision in models["passes"].decisions):
             models["without"] = self.build(module, Passes(passes.fuse_epilogues, False, False))
         return fastest(models)
-
-    def _decide_pair(self, pair: Pair, tuner: Tuner) -> Choice:
-        if (known := self._recall("pair", pair)) is not None:
-            return known
-        found = decide_pair(pair.first, pair.second, self.tune, self.race)
-        instead = pair if found.fused else None
-        times = (found.unfused_ns, found.fused_ns)
-        return self._note("pair", pair, Choice(instead, *times, found.fuse, found.reason))
-
-    def _decide_padding(self, operator: Gemm | Conv2d, tuner: Tuner) -> Choice:
-        if (known := self._recall("padding", operator)) is not None:
-            return known
-        found = decide_padding(operator, self.tune, self.race)
-        instead = found.padded.operator if found.padded else None
-        times = (found.plain_ns, found.padded_ns)
-        return self._note("padding", operator, Choice(instead, *times, found.pad, found.reason))
-
-    def _recall(self, kind: str, operator: Operator) -> Choice | None:
-        if self.ledger is None:
-            return None
-        return self.ledger.find(kind, RecordKey.of(operator, self.library, self.settings))
-
-    def _note(self, kind: str, operator: Operator, choice: Choice) -> Choice:
-        if self.ledger is not None:
-            key = RecordKey.of(operator, self.library, self.settings)
-            self.ledger.append(kind, key, choice)
-        return choice
