@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from experiments.kinds.tuning_shapes import TuningConfig
+from experiments.paths import cache_root
 from policies.search.base import Budget
 from tuning.operators import Operator
 
@@ -114,7 +115,9 @@ def bench(config: TuningConfig, search: str, seed: int) -> Iterator[Bench]:
     from tuning.templates.cpu.library import CpuTemplates
 
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="triptych-tuning-")))
+        parent = cache_root() / "tuning"
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-", dir=parent)))
         library = CpuTemplates(config.isa, config.threads)
         settings = ProfileSettings(
             threads=config.threads, samples=config.samples, cache=config.cache, seed=seed

@@ -68,7 +68,8 @@ class TuningOperator:
     @staticmethod
     def lacks(config: dict[str, Any]) -> tuple[str, ...]:
         """Return programs and packages that are not on this machine."""
-        return lacking(config, metaschedule=config["rival_trials"] > 0)
+        rival = config["rival_trials"] > 0 or config.get("policy") == METASCHEDULE
+        return lacking(config, metaschedule=rival)
 
     @staticmethod
     def run(config: dict[str, Any]) -> Outcome:
