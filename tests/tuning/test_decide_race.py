@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tuning.compile import ObjectCache
@@ -134,6 +134,7 @@ def test_decisions_outlive_a_crash(objects):
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 2))
+@example(40, 3, 4, 2)
 def test_copies_keep_what_is_there_and_fill_with_zeros(rows, width, wider, threads):
     made = ObjectCache().compile([clock_source()])[0]
     assert made.path is not None, made.message

@@ -25,16 +25,17 @@ extern "C" int64_t triptych_sequence_ns(const Step* steps, int64_t count, int64_
     return now_ns() - start;
 }
 
-// Rows of `from` floats to rows of `to` floats. KEEP floats are copied; it is a constant where a
-// call of memcpy would cost more than what it moves.
-template <int KEEP>
+// Rows of `from` floats to rows of `to` floats. KEEP floats are copied; it and TO are constants
+// where a call of memcpy would cost more than what it moves.
+template <int KEEP, int TO>
 static void copy_rows(const float* x, float* y, int64_t rows, int64_t from, int64_t to,
                       int64_t threads) {
     int64_t keep = KEEP ? KEEP : from < to ? from : to;
+    int64_t wide = TO ? TO : to;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t r = 0; r < rows; ++r) {
-        memcpy(y + r * to, x + r * from, keep * sizeof(float));
-        for (int64_t c = keep; c < to; ++c) y[r * to + c] = 0.0f;
+        memcpy(y + r * wide, x + r * from, keep * sizeof(float));
+        for (int64_t c = keep; c < wide; ++c) y[r * wide + c] = 0.0f;
     }
 }
 
@@ -43,14 +44,9 @@ extern "C" void triptych_copy(void* const* args, const int64_t* dims, const int6
                               void*) {
     const float* x = (const float*)args[0];
     float* y = (float*)args[1];
-    int64_t keep = dims[1] < dims[2] ? dims[1] : dims[2];
     auto with = [&](auto copy) { copy(x, y, dims[0], dims[1], dims[2], blocks[0]); };
-    switch (keep) {
-        case 1: return with(copy_rows<1>);
-        case 2: return with(copy_rows<2>);
-        case 3: return with(copy_rows<3>);
-        default: return with(copy_rows<0>);
-    }
+    if (dims[1] == 3 && dims[2] == 4) return with(copy_rows<3, 4>);  // a picture's channels
+    with(copy_rows<0, 0>);
 }
 
 // Each thread writes a part of the buffer, so that private caches are evicted too.
