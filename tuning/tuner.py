@@ -40,7 +40,8 @@ class Tuned:
         trials: candidates that the search asked for, those on record included.
         seconds: wall-clock time of all of it.
         replayed: how many trials were answered from records.
-        history: (seconds since the beginning, best time in ns until then), one per improvement.
+        history: (seconds since the beginning, best time in ns until then), one per improvement; the
+            last is the playoff's, which may be longer than a lucky time before it.
         compile_s: compiler seconds, summed over candidates.
         measure_s: seconds of running candidates.
         statuses: status -> number of trials.

@@ -85,7 +85,8 @@ class Client:
         except ValueError:
             event = None
         if not isinstance(event, dict):
-            raise WorkerLostError(self.board.turn()[0], "crashed", "garbled the profiler's events")
+            # Read later than written: whose turn it is now says nothing about who wrote it.
+            raise WorkerLostError(NOBODY, "crashed", "garbled the profiler's events")
         return event
 
     def _start(self) -> None:

@@ -1,0 +1,39 @@
+"""Asking for priority never fails, and never changes a session that is not the asker's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from experiments.paths import ROOT
+
+ASK = (
+    "import os\n"
+    "from pathlib import Path\n"
+    "from tuning.profile.priority import ask_for_priority\n"
+    "group = Path('/proc/self/autogroup')\n"
+    "def told():\n"
+    "    return group.read_text() if group.exists() else ''\n"
+    "before = told()\n"
+    "ask_for_priority()\n"
+    "print(int(before != told()), os.getpriority(os.PRIO_PROCESS, 0))\n"
+)
+
+
+@pytest.mark.parametrize("own_session", [True, False])
+def test_asking_ends_well(own_session):
+    done = subprocess.run(
+        [sys.executable, "-c", ASK],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        start_new_session=own_session,
+    )
+    assert done.returncode == 0, done.stderr
+    changed, nice = map(int, done.stdout.split())
+    assert nice <= 19
+    assert own_session or not changed
