@@ -100,7 +100,7 @@ class Client:
             "OMP_DYNAMIC": "false",
             "OPENBLAS_NUM_THREADS": "1",
         }
-        fds = [str(fd) for fd in self.board.fds]
+        fds = [str(os.getpid()), *(str(fd) for fd in self.board.fds)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tuning.profile.worker", *self._arguments, *fds],
             stdin=subprocess.PIPE,

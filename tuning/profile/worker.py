@@ -28,13 +28,15 @@ def main() -> None:
     """Serve requests until stdin closes."""
     PR_SET_PDEATHSIG = 1  # prctl(2)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    watch_path, threads, evict_bytes, parent, turn, reference = sys.argv[1:]
+    if os.getppid() != int(parent):  # it died before it could be told of
+        return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_PRINTED_BYTES, MOST_PRINTED_BYTES))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ask_for_priority()
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
-    watch_path, threads, evict_bytes, turn, reference = sys.argv[1:]
     board = Board((int(turn), int(reference)))
     watch = Stopwatch(Path(watch_path), int(threads), int(evict_bytes))
 
