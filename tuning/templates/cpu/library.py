@@ -66,7 +66,8 @@ class CpuTemplates:
             self._candidate(operator, *choice)
             for choice in guidelines.choices(operator, self.isa, self.device)
         ]
-        return [c for c in dict.fromkeys(found) if self.rejected(operator, c) is None]
+        legal = [c for c in dict.fromkeys(found) if self.rejected(operator, c) is None]
+        return legal[: guidelines.MOST]
 
     def _candidate(
         self,

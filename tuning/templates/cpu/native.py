@@ -30,10 +30,14 @@ from tuning.templates.cpu.params import (
     run_length,
 )
 
+MOST = 40
+"""Native candidates of an operator at most."""
 _TILES = 3
 _DEEP = 1024
 """Rows of A longer than this are also tried in blocks of half of it."""
 _FEW_CHANNELS = 16
+_FEW_ROWS = 256
+"""Per thread: with more of them, sharing rows leaves nobody without work."""
 _SMALL_FLOPS = 4_000_000
 """Below it one thread is tried too: about 20 microseconds of work."""
 _TINY_FLOPS = 200_000
@@ -137,7 +141,8 @@ def _blocks(
     """
     rows, _, _ = implicit_gemm(operator)
     wide = tile[1] * device.vector_floats
-    if shared and (threads == 1 or columns < 2 * wide or isinstance(operator, Pair)):
+    few = threads > 1 and rows <= _FEW_ROWS * threads
+    if shared and (not few or columns < 2 * wide or isinstance(operator, Pair)):
         return None
     across = ceil_div(columns, threads * wide) * wide if shared else columns
     each = row_bytes(halves(operator)[0])

@@ -11,7 +11,7 @@ Blocks = tuple[int, int, int]
 
 TILES: dict[str, tuple[Tile, ...]] = {
     "avx512": ((6, 4), (14, 2), (8, 3), (12, 2), (28, 1), (8, 2), (4, 4), (6, 2), (4, 2), (14, 1)),
-    "avx2": ((6, 2), (4, 3), (3, 4), (4, 2), (2, 4), (8, 1), (4, 1)),
+    "avx2": ((6, 2), (4, 3), (5, 2), (4, 2), (2, 4), (8, 1), (4, 1)),
     "generic": ((6, 2), (4, 3), (4, 2), (4, 1)),
 }
 """Per instruction set, the largest first; accumulators, a row of B and a value of A fit the

@@ -45,6 +45,6 @@ INLINE vf gelu(vf x) {
     s = s * t + 1.421413741f;
     s = s * t - 0.284496736f;
     s = s * t + 0.254829592f;
-    vf tail = s * t * exp_of(-z * z);  // 1 - erf(z)
-    return 0.5f * pick(x < 0.0f, x * tail, x * (2.0f - tail));
+    vf tail = 0.5f * s * t * exp_of(-z * z);  // (1 - erf(z)) / 2
+    return x * pick(x < 0.0f, tail, 1.0f - tail);
 }
