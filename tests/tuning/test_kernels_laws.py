@@ -61,8 +61,14 @@ def test_blocks_and_threads_change_nothing_but_rounding() -> None:
     operands = random_operands(operator)
     first = computed(operator, candidate(operator), operands)
     for rows, columns, depth, threads in ((1, 16, 1, 1), (500, 500, 24, 2), (7, 32, 100, 2)):
-        blocks = {"block_rows": rows, "block_columns": columns, "block_depth": depth}
-        other = computed(operator, candidate(operator, threads=threads, **blocks), operands)
+        chosen = candidate(
+            operator,
+            block_rows=rows,
+            block_columns=columns,
+            block_depth=depth,
+            threads=threads,
+        )
+        other = computed(operator, chosen, operands)
         np.testing.assert_allclose(other, first, rtol=2e-5, atol=2e-5)
 
 

@@ -1,10 +1,11 @@
 // A block of rows of A as register tiles reach it, in memory that the caller gives.
 //
 // A is a *source* of rows: a matrix, the pixels of an image, a buffer. A source has: runs() and
-// length() (K = runs * length), point(to, row, stride), which writes the pointer to run r of a row
-// at to[r * stride], copy(row, to), which writes K contiguous values, and ORDERED. An ordered
-// source also has sort(first, rows, order), which puts rows side by side whose padding is alike,
-// and `zeros`, which is what a run of padding points at.
+// length() (K = runs * length), walk(first, rows, places), which says where rows lie,
+// point(to, place, stride), which writes the pointer to run r of a row at to[r * stride],
+// copy(row, to), which writes K contiguous values, and ORDERED. An ordered source also has
+// sort(places, rows, order), which puts rows side by side whose padding is alike, and `zeros`,
+// which is what a run of padding points at.
 
 enum Gather {
     DIRECT,  // read A where it is
@@ -34,6 +35,7 @@ struct Block {
     float* copy;
     int32_t* live;   // [tile][1 + runs]: how many runs read more than padding, and which
     int32_t* order;  // row in the table -> row in the block
+    char* places;    // of the rows
     int64_t runs, length, k;
 
     static int64_t tiles(int64_t rows) { return ceil_div(rows, T::MR); }
@@ -48,9 +50,10 @@ struct Block {
         return SKIPS ? tiles(rows) * (1 + runs) * 4 : 0;
     }
     static int64_t order_bytes(int64_t rows) { return SKIPS ? rows * 4 : 0; }
+    static int64_t places_bytes(int64_t rows) { return T::POINTS ? rows * 24 : 0; }
     static int64_t bytes(int64_t rows, int64_t runs, int64_t k) {
         return table_bytes(rows, runs) + copy_bytes(rows, k) + live_bytes(rows, runs) +
-               order_bytes(rows) + 4 * 64;
+               order_bytes(rows) + places_bytes(rows) + 5 * 64;
     }
     // Takes its memory from `at` on, and moves `at` behind it.
     void place(char*& at, int64_t rows, int64_t runs, int64_t k) {
@@ -63,6 +66,7 @@ struct Block {
         copy = (float*)carve(copy_bytes(rows, k));
         live = (int32_t*)carve(live_bytes(rows, runs));
         order = (int32_t*)carve(order_bytes(rows));
+        places = carve(places_bytes(rows));
     }
 
     int64_t row_of(int64_t i) const { return SKIPS ? order[i] : i; }
@@ -81,10 +85,11 @@ struct Block {
                 table[i] = to;
             }
         } else {
-            if constexpr (SKIPS) source.sort(first, rows, order);
+            auto* at = (typename Source::Place*)places;
+            source.walk(first, rows, at);
+            if constexpr (SKIPS) source.sort(at, rows, order);
             for (int64_t i = 0; i < rows; ++i)
-                source.point(table + i / T::MR * T::MR * runs + i % T::MR, first + row_of(i),
-                             T::MR);
+                source.point(table + i / T::MR * T::MR * runs + i % T::MR, at[row_of(i)], T::MR);
             if constexpr (SKIPS) find_live(source.zeros, rows);
         }
     }

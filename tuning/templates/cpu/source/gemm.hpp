@@ -1,11 +1,15 @@
 // Rows of a matrix.
 struct Matrix {
+    using Place = int64_t;
     static constexpr bool ORDERED = false;
     const float* a;
     int64_t ld, k;
     int64_t runs() const { return 1; }
     int64_t length() const { return k; }
-    void point(const float** to, int64_t row, int64_t) const { *to = a + row * ld; }
+    void walk(int64_t first, int64_t rows, Place* to) const {
+        for (int64_t i = 0; i < rows; ++i) to[i] = first + i;
+    }
+    void point(const float** to, Place row, int64_t) const { *to = a + row * ld; }
     void copy(int64_t row, float* to) const { memcpy(to, a + row * ld, k * sizeof(float)); }
 };
 

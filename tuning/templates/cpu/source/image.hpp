@@ -3,6 +3,7 @@
 // A row is KH KW runs of IC values. Where columns of the kernel are neighbours in memory for
 // every pixel (no padding at the sides, no dilation) it is KH runs of KW IC.
 struct Image {
+    struct Place { int64_t top, left; const float* image; };
     static constexpr bool ORDERED = true;
     const float* x;
     int64_t batch, height, width, channels;
@@ -14,21 +15,45 @@ struct Image {
     int64_t merged() const { return pad_w == 0 && dil_w == 1 ? kw : 1; }
     int64_t runs() const { return kh * kw / merged(); }
     int64_t length() const { return channels * merged(); }
-    struct Place { int64_t top, left; const float* image; };
     // First input row and column under an output pixel, and its image.
     Place locate(int64_t row) const {
         int64_t column = row % out_width, rest = row / out_width;
         return {rest % out_height * stride_h - pad_h, column * stride_w - pad_w,
                 x + rest / out_height * height * width * channels};
     }
-    void point(const float** to, int64_t row, int64_t stride) const {
-        Place at = locate(row);
-        for (int64_t r = 0; r < kh; ++r)
-            for (int64_t s = 0; s < kw; s += merged(), to += stride) {
-                int64_t h = at.top + r * dil_h, w = at.left + s * dil_w;
-                bool inside = h >= 0 && h < height && w >= 0 && w < width;
-                *to = inside ? at.image + (h * width + w) * channels : zeros;
+    // The places of rows [first, first + rows), by counting on instead of dividing.
+    void walk(int64_t first, int64_t rows, Place* to) const {
+        int64_t column = first % out_width, row = first / out_width % out_height;
+        Place at = locate(first);
+        for (int64_t i = 0; i < rows; ++i) {
+            to[i] = at;
+            at.left += stride_w;
+            if (++column < out_width) continue;
+            column = 0;
+            at.left = -pad_w;
+            at.top += stride_h;
+            if (++row < out_height) continue;
+            row = 0;
+            at.top = -pad_h;
+            at.image += height * width * channels;
+        }
+    }
+    bool is_inside(const Place& at) const {
+        return at.top >= 0 && at.top + (kh - 1) * dil_h < height && at.left >= 0 &&
+               at.left + (kw - 1) * dil_w < width;
+    }
+    void point(const float** to, const Place& at, int64_t stride) const {
+        const bool whole = is_inside(at);
+        const int64_t step = merged();
+        for (int64_t r = 0; r < kh; ++r) {
+            const int64_t h = at.top + r * dil_h;
+            const float* from = at.image + (h * width + at.left) * channels;
+            for (int64_t s = 0; s < kw; s += step, to += stride) {
+                int64_t w = at.left + s * dil_w;
+                bool inside = whole || (h >= 0 && h < height && w >= 0 && w < width);
+                *to = inside ? from + s * dil_w * channels : zeros;
             }
+        }
     }
     void copy(int64_t row, float* to) const {
         Place at = locate(row);
@@ -55,20 +80,19 @@ struct Image {
         static const int ranks[4][4] = {{8, 7, 3, 8}, {1, 0, 2, 1}, {5, 6, 4, 5}, {8, 7, 3, 8}};
         return ranks[vertical][horizontal];
     }
-    int rank_of(int64_t row) const {
-        Place at = locate(row);
+    int rank_of(const Place& at) const {
         int64_t bottom = at.top + (kh - 1) * dil_h, right = at.left + (kw - 1) * dil_w;
         return rank((at.top < 0) + 2 * (bottom >= height), (at.left < 0) + 2 * (right >= width));
     }
-    // Rows [first, first + rows) by rank, otherwise in their order.
-    void sort(int64_t first, int64_t rows, int32_t* order) const {
+    // Rows by the rank of their places, otherwise in their order.
+    void sort(const Place* places, int64_t rows, int32_t* order) const {
         bool padded = pad_h || pad_w;
         int64_t start[10] = {};
         if (padded)
-            for (int64_t i = 0; i < rows; ++i) ++start[rank_of(first + i) + 1];
+            for (int64_t i = 0; i < rows; ++i) ++start[rank_of(places[i]) + 1];
         for (int i = 1; i < 10; ++i) start[i] += start[i - 1];
         for (int64_t i = 0; i < rows; ++i)
-            order[padded ? start[rank_of(first + i)]++ : i] = (int32_t)i;
+            order[padded ? start[rank_of(places[i])]++ : i] = (int32_t)i;
     }
 };
 
