@@ -8,11 +8,13 @@ import sys
 import pytest
 
 from tests.needs import need
-from tuning.metaschedule import tune_metaschedule
+from tuning.metaschedule import passes, tune_metaschedule
+from tuning.metaschedule.exported import load
 from tuning.metaschedule.target import cpu_name, target_of
 from tuning.metaschedule.tuned import RECORDS
-from tuning.metaschedule.workload import parameter_names
+from tuning.metaschedule.workload import module, parameter_names
 from tuning.operators import Conv2d, Epilogue, Gemm, Operator, Pair
+from tuning.operators.reference import mismatch, random_operands
 from tuning.profile import ProfileSettings
 from tuning.rivals import Entrant, contest
 
@@ -172,3 +174,37 @@ def test_a_small_tuning(tmp_path, operator: Operator):
     entrant = Entrant.tvm(found.library)
     timing = contest(operator, [entrant], ProfileSettings(1, samples=2))["metaschedule"]
     assert timing.ok, timing.message
+
+
+@pytest.mark.extensive
+@pytest.mark.parametrize(
+    "steps", ["bias+relu", "bias+residual+gelu>bfloat16", "hardswish+softplus"]
+)
+def test_a_workload_computes_the_operator_without_tuning(tmp_path, steps):
+    need("tvm")
+    need("torch")
+    from tvm.target import Target
+
+    epilogue, target = Epilogue.parse(steps), Target(target_of(1))
+    first = Conv2d(2, 9, 10, 5, 7, padding=(1, 0), stride=(2, 1), epilogue=Epilogue(("relu",)))
+    image = (2, first.out_height, first.out_width, 7)
+    operators = [
+        Gemm(33, 17, 29, epilogue=epilogue),
+        Gemm(9, 7, 5, 3, False, epilogue),
+        Conv2d(1, 12, 10, 6, 8, dilation=(2, 2), epilogue=epilogue),
+        Pair(first, Conv2d(*image, 12, (1, 1), epilogue=epilogue)),
+    ]
+    for number, operator in enumerate(operators):
+        path = tmp_path / f"{number}.so"  # a name of its own: the loader keeps what it has
+        lowered = passes.lowered(module(operator), target)
+        passes.export(passes.scheduled(lowered, target, tmp_path), target, path)
+        operands = random_operands(operator)
+        prepared = load(path, operator, operands)
+        prepared.run()
+        assert mismatch(operator, operands, prepared.output()) is None
+
+
+def test_a_library_that_is_not_there_is_told(tmp_path):
+    need("tvm")
+    with pytest.raises(OSError, match="no exported library"):
+        load(tmp_path / "none.so", SMALL, {})

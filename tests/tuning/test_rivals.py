@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,9 +19,10 @@ from tuning.operators import ACTIVATIONS, Conv2d, Epilogue, Gemm, Operator, Pair
 from tuning.operators.reference import mismatch, random_operands
 from tuning.profile import ProfileSettings
 from tuning.rivals import VENDORS, Entrant, Timing, contest, fastest, paired_ratio, thread_variables
-from tuning.rivals.base import halves
+from tuning.rivals.base import Prepared, halves
 from tuning.rivals.onednn_vendor import Fused
 from tuning.rivals.process import EntrantLostError, EntrantProcess
+from tuning.rivals.worker import sampler
 from tuning.templates.cpu.library import CpuTemplates
 
 STEPS = ("bias", "residual", *ACTIVATIONS)
@@ -152,6 +155,34 @@ def test_an_entrant_comes_back_from_plain_values(tmp_path):
 def test_an_impossible_entrant_names_the_field(arguments, field):
     with pytest.raises(ValueError, match=f"^{field}: "):
         Entrant(*arguments)
+
+
+@pytest.mark.parametrize("pause_ns", [0, 200_000])
+def test_a_warm_sample_is_per_call(pause_ns):
+    calls: list[None] = []
+
+    def run() -> None:
+        end = time.perf_counter_ns() + pause_ns
+        while time.perf_counter_ns() < end:
+            pass
+        calls.append(None)
+
+    prepared = Prepared(run, lambda: np.zeros(1), "")
+    profile = ProfileSettings(1, warmup=3, min_sample_ns=1_000_000)
+    sample = sampler(prepared, profile, None)
+    assert len(calls) >= 4
+    assert sample() >= pause_ns
+
+
+def test_a_cold_sample_is_one_call_after_an_eviction():
+    told: list[str] = []
+    prepared = Prepared(lambda: told.append("call"), lambda: np.zeros(1), "")
+    profile = ProfileSettings(1, warmup=0, min_sample_ns=0, cache="cold")
+    sample = sampler(prepared, profile, lambda: told.append("evict"))
+    told.clear()
+    assert sample() > 0
+    assert sample() > 0
+    assert told == ["evict", "call"] * 2
 
 
 def _process(code: str) -> EntrantProcess:

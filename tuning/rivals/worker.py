@@ -90,8 +90,8 @@ def sampler(
 ) -> Callable[[], float]:
     """Return a function that takes one sample: nanoseconds per call.
 
-    Warm: calls one after another for at least `min_sample_ns`, as many each time, after untimed
-    ones. Cold: the mean of single calls, caches evicted before each; one call if it is long.
+    Warm: calls one after another for about `min_sample_ns`, as many each time, after untimed ones.
+    Cold: one call, caches evicted before it.
     """
     for _ in range(settings.warmup):
         prepared.run()
