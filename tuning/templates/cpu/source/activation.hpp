@@ -32,9 +32,10 @@ INLINE vf magnitude(vf x) { return (vf)((vi)x & 0x7fffffff); }
 // `most` returns its second argument if either is NaN: NaN stays NaN.
 INLINE vf relu(vf x) { return most(vf{}, x); }
 INLINE vf hardswish(vf x) {
-    return x * most(least(x + 3.0f, splat(6.0f)), vf{}) * (1.0f / 6);
+    return x * (most(least(x + 3.0f, splat(6.0f)), vf{}) * (1.0f / 6));
 }
-INLINE vf silu(vf x) { return x / (1.0f + exp_of(-x)); }
+// Where exp_of no longer grows, neither may x.
+INLINE vf silu(vf x) { return most(splat(-100.0f), x) / (1.0f + exp_of(-x)); }
 INLINE vf softplus(vf x) { return most(vf{}, x) + log1p_of(exp_of(-magnitude(x))); }
 // erf: Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26 (error 1.5e-7).
 INLINE vf gelu(vf x) {
