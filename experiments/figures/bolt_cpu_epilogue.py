@@ -30,7 +30,7 @@ PANELS = {
 def draw(results: Results) -> Figure:
     """Draw the speed-up per activation, and what the fused epilogue adds to the plain kernel."""
     parts = _panels(results)
-    figure = new_figure(max(9.0, 1.5 * parts["speedup"]["group"].nunique() + 4), 3.6)
+    figure = new_figure(max(9.0, 1.5 * len(set(parts["speedup"]["group"])) + 4), 3.6)
     mosaic = figure.subplot_mosaic([list(PANELS)])
     ratio_bars(mosaic["speedup"], parts["speedup"], ACTIVATIONS, PANELS["speedup"][1])
     _cost(mosaic["epilogue_share"], parts["epilogue_share"])

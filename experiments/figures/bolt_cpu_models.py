@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.figures.parts import bars, new_figure, summarise
 from experiments.figures.style import INK, Look
-from experiments.figures.tuning_parts import ENTRANTS, OURS, as_points, ratio_bars
+from experiments.figures.tuning_parts import ENTRANTS, OURS, as_points, labelled, ratio_bars
 from experiments.tables import Results
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ LIMIT_S = 1200.0
 def draw(results: Results) -> Figure:
     """Draw speed over PyTorch with and without the passes, and seconds of building."""
     speed, times = _speed(results), _times(results)
-    count = speed["group"].nunique()
+    count = len(set(speed["group"]))
     figure = new_figure(max(9.0, 1.7 * count + 1.5), 3.7)
     left, right = figure.subplots(1, 2)
     ratio_bars(left, speed, SPEED, "speed, PyTorch = 1")
@@ -49,8 +49,7 @@ def points(results: Results) -> pd.DataFrame:
 
 
 def _table(results: Results) -> pd.DataFrame:
-    models = {spec.id: spec.config["model"] for spec in results.plan.runs}
-    return results.table.assign(group=results.table["run_id"].map(models))
+    return labelled(results, group=lambda config: config["model"])
 
 
 def _speed(results: Results) -> pd.DataFrame:
@@ -58,7 +57,7 @@ def _speed(results: Results) -> pd.DataFrame:
 
     table = _table(results)
     parts = [summarise(table, ["group"], "speedup_over_eager").assign(policy=OURS)]
-    if table["plain_ms"].notna().any():
+    if table["plain_ms"].notna().to_numpy().any():
         plain = table.assign(ratio=table["eager_ms"] / table["plain_ms"])
         parts.append(summarise(plain, ["group"], "ratio").assign(policy=PLAIN))
     return pd.concat(parts, ignore_index=True)
@@ -71,7 +70,7 @@ def _times(results: Results) -> pd.DataFrame:
     parts = [
         summarise(table, ["group"], column).assign(policy=name)
         for name, (column, _) in TIMES.items()
-        if table[column].notna().any()
+        if table[column].notna().to_numpy().any()
     ]
     return pd.concat(parts, ignore_index=True)
 

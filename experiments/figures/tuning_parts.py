@@ -91,8 +91,8 @@ def ratio_bars(
 def speedups(table: pd.DataFrame, applied: str) -> pd.DataFrame:
     """Return `speedup` per `group`: mean, interval, and whether `applied` held in most runs."""
     found = summarise(table, ["group"], "speedup")
-    share = table.groupby("group", sort=False)[applied].mean()
-    chosen = [bool(share[group] >= 0.5) for group in found["group"]]
+    share = summarise(table, ["group"], applied)
+    chosen = [bool(mean >= 0.5) for mean in share["mean"]]
     return found.assign(applied=chosen)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def draw(results: Results) -> Figure:
     """Draw a panel per number of threads: bars per shape, 1 is the fastest vendor's library."""
     parts = _panels(results)
-    most = max(part["group"].nunique() for part in parts.values())
+    most = max(len(set(part["group"])) for part in parts.values())
     figure = new_figure(max(6.5, 1.15 * most + 1.5), 3.1 * len(parts) + 0.4)
     panels = figure.subplots(len(parts), 1, squeeze=False)[:, 0]
     for axes, (name, summary) in zip(panels, parts.items(), strict=True):

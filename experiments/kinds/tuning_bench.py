@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,15 +69,7 @@ class Bench:
 
     def spent(self) -> dict[str, float | int]:
         """Return the metrics of `SPENT`."""
-        found = list(self.tuned.values())
-        statuses = [pair for tuned in found for pair in tuned.statuses.items()]
-        return {
-            "trials": sum(tuned.trials for tuned in found),
-            "failed": sum(n for status, n in statuses if status not in ("ok", "rejected")),
-            "compile_s": sum(tuned.compile_s for tuned in found),
-            "measure_s": sum(tuned.measure_s for tuned in found),
-            "tune_s": sum(tuned.seconds for tuned in found),
-        }
+        return spent_on(self.tuned.values())
 
     def race(self) -> Race:
         """Return what runs sequences of kernels side by side."""
@@ -106,23 +98,55 @@ SPENT = {
 }
 
 
+def spent_on(tuned: Iterable[Tuned]) -> dict[str, float | int]:
+    """Return the metrics of `SPENT`, summed over operators."""
+    found = list(tuned)
+    statuses = [pair for one in found for pair in one.statuses.items()]
+    return {
+        "trials": sum(one.trials for one in found),
+        "failed": sum(n for status, n in statuses if status not in ("ok", "rejected")),
+        "compile_s": sum(one.compile_s for one in found),
+        "measure_s": sum(one.measure_s for one in found),
+        "tune_s": sum(one.seconds for one in found),
+    }
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Yield a folder for one run, in the cache, and remove it."""
+    parent = cache_root() / "tuning"
+    parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="bench-", dir=parent) as folder:
+        yield Path(folder)
+
+
+def objects_of(config: TuningConfig, folder: Path) -> ObjectCache:
+    """Return where compiled objects are kept: the machine's cache, or the run's own."""
+    from tuning.compile import ObjectCache
+
+    return ObjectCache(folder / "objects" if config.objects == "cold" else None)
+
+
+def settings_of(config: TuningConfig, seed: int) -> ProfileSettings:
+    """Return how candidates are timed."""
+    from tuning.profile import ProfileSettings
+
+    return ProfileSettings(
+        threads=config.threads, samples=config.samples, cache=config.cache, seed=seed
+    )
+
+
 @contextmanager
 def bench(config: TuningConfig, search: str, seed: int) -> Iterator[Bench]:
     """Yield a bench, and leave nothing of it behind."""
-    from tuning.compile import ObjectCache
-    from tuning.profile import Profiler, ProfileSettings
+    from tuning.profile import Profiler
     from tuning.records import Records
     from tuning.templates.cpu.library import CpuTemplates
 
     with ExitStack() as stack:
-        parent = cache_root() / "tuning"
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-", dir=parent)))
+        folder = stack.enter_context(own_folder())
         library = CpuTemplates(config.isa, config.threads)
-        settings = ProfileSettings(
-            threads=config.threads, samples=config.samples, cache=config.cache, seed=seed
-        )
-        objects = ObjectCache(folder / "objects" if config.objects == "cold" else None)
+        settings, objects = settings_of(config, seed), objects_of(config, folder)
         profiler = stack.enter_context(Profiler(library, settings, objects))
         records = Records(folder / "records.jsonl")
         budget = Budget(config.trials, config.budget_s)

@@ -10,8 +10,15 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from experiments.kinds.base import Outcome, register
-from experiments.kinds.tuning_bench import SPENT, bench
-from experiments.kinds.tuning_network import NetworkConfig, build, race_networks, times_of
+from experiments.kinds.tuning_bench import SPENT, own_folder, spent_on
+from experiments.kinds.tuning_network import (
+    NetworkConfig,
+    applied,
+    build,
+    race_networks,
+    session_in,
+    times_of,
+)
 from experiments.kinds.tuning_shapes import fields_of, lacking
 from policies.registry import Registry
 from policies.search.base import SEARCHES
@@ -59,22 +66,22 @@ class TuningCodesign:
         from tuning.models import layers
 
         wanted = NetworkConfig.model_validate(fields_of(config))
-        with bench(wanted, str(config["policy"]), int(config["seed"])) as place:
-            networks = build(wanted, place, plain=False)
-            spent = place.spent()
-            times = times_of(race_networks(networks, wanted.threads, wanted.samples))
+        search, seed = str(config["policy"]), int(config["seed"])
+        with own_folder() as folder, session_in(folder, wanted, search, seed) as session:
+            networks = build(wanted, session, seed)
+            spent = spent_on(session.tuned.values())
+        times = times_of(race_networks(networks, wanted.threads, wanted.samples))
         flops = sum(op.flops * count for op, count in layers(wanted.model, 1, wanted.variant()))
-        applied = [d.kind for d in networks.built.decisions if d.applied]
         metrics = {
             "images_s": 1e3 * wanted.batch / times["ours"],
             "eager_images_s": 1e3 * wanted.batch / times["eager"],
             "ours_ms": times["ours"],
             "gflop": flops / 1e9,
             "parameters_m": sum(p.numel() for p in networks.eager.parameters()) / 1e6,
-            "pairs_fused": applied.count("pair"),
-            "padded": applied.count("padding"),
+            "pairs_fused": applied(networks, "pair"),
+            "padded": applied(networks, "padding"),
             "build_s": networks.build_s,
             **spent,
         }
-        notes = [f"{d.kind} {d.subject}: {d.reason}" for d in networks.built.decisions]
+        notes = [decision.text() for decision in networks.built.decisions]
         return Outcome(metrics, notes=notes)

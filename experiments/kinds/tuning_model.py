@@ -6,15 +6,23 @@ time of MetaSchedule for the same network is measured on some of its operators a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from experiments.kinds.base import Outcome, Scalar, register
-from experiments.kinds.tuning_bench import SPENT, Bench, bench
-from experiments.kinds.tuning_network import NetworkConfig, Networks, build, race_networks, times_of
+from experiments.kinds.tuning_bench import SPENT, own_folder, spent_on
+from experiments.kinds.tuning_network import (
+    NetworkConfig,
+    Networks,
+    applied,
+    build,
+    race_networks,
+    session_in,
+    times_of,
+)
 from experiments.kinds.tuning_shapes import fields_of, lacking
 from policies.registry import Registry
 from policies.search.base import SEARCHES
@@ -85,25 +93,26 @@ class TuningModel:
             RuntimeError: its output is not PyTorch's.
         """
         wanted = TuningModelConfig.model_validate(fields_of(config))
-        with bench(wanted, str(config["policy"]), int(config["seed"])) as place:
-            networks = build(wanted, place, wanted.plain)
-            spent = place.spent()
+        search, seed = str(config["policy"]), int(config["seed"])
+        with own_folder() as folder:
+            with session_in(folder, wanted, search, seed) as session:
+                networks = build(wanted, session, seed, wanted.plain)
+                spent = spent_on(session.tuned.values())
             samples = race_networks(networks, wanted.threads, wanted.samples)
-            replay_s = _replay_s(wanted, place) if wanted.replay else None
-            rival_s, note = _metaschedule_s(wanted, place)
+            replay_s = _replay_s(wanted, folder, search, seed) if wanted.replay else None
+            rival_s, note = _metaschedule_s(wanted, folder)
         metrics = _metrics(wanted, networks, times_of(samples)) | {
             "replay_s": replay_s,
             "metaschedule_s": rival_s,
             **spent,
         }
-        notes = [f"{d.kind} {d.subject}: {d.reason}" for d in networks.built.decisions]
+        notes = [decision.text() for decision in networks.built.decisions]
         return Outcome(metrics, {"layers": _layers(networks)}, [*note, *notes])
 
 
 def _metrics(
     config: TuningModelConfig, networks: Networks, times: dict[str, float]
 ) -> dict[str, Scalar]:
-    applied = [d.kind for d in networks.built.decisions if d.applied]
     plain = times.get("plain")
     return {
         "ours_ms": times["ours"],
@@ -114,8 +123,8 @@ def _metrics(
         "images_s": 1e3 * config.batch / times["ours"],
         "build_s": networks.build_s,
         "operators": len({layer.operator.text() for layer in networks.built.layers}),
-        "pairs_fused": applied.count("pair"),
-        "padded": applied.count("padding"),
+        "pairs_fused": applied(networks, "pair"),
+        "padded": applied(networks, "padding"),
         "worst_error": networks.worst_error,
     }
 
@@ -131,15 +140,13 @@ def _layers(networks: Networks) -> dict[str, list[Any]]:
     }
 
 
-def _replay_s(config: TuningModelConfig, place: Bench) -> float:
-    """Return the seconds of building once more, with the records that are now there."""
-    place.tuned.clear()
-    start = time.monotonic()
-    build(config, place, plain=False)
-    return time.monotonic() - start
+def _replay_s(config: TuningModelConfig, folder: Path, search: str, seed: int) -> float:
+    """Return the seconds of building once more, with records and decisions that are there."""
+    with session_in(folder, config, search, seed) as session:
+        return build(config, session, seed).build_s
 
 
-def _metaschedule_s(config: TuningModelConfig, place: Bench) -> tuple[float | None, list[str]]:
+def _metaschedule_s(config: TuningModelConfig, folder: Path) -> tuple[float | None, list[str]]:
     """Return MetaSchedule's seconds for all operators, and a note on how they were found."""
     from tuning.models import layers
 
@@ -151,10 +158,10 @@ def _metaschedule_s(config: TuningModelConfig, place: Bench) -> tuple[float | No
     tasks.sort(key=lambda task: -task[0].flops * task[1])
     chosen = [operator for operator, _ in tasks[: config.rival_tasks]]
     spent = 0.0
-    for place_, operator in enumerate(chosen):
-        folder = place.folder / f"metaschedule-{place_}"
+    for place, operator in enumerate(chosen):
+        own = folder / f"metaschedule-{place}"
         spent += tune_metaschedule(
-            operator, config.rival_trials, config.threads, config.rival_budget_s, folder
+            operator, config.rival_trials, config.threads, config.rival_budget_s, own
         ).seconds
     note = f"MetaSchedule: {len(chosen)} of {len(tasks)} operators in {spent:.0f} s, extrapolated"
     return spent / len(chosen) * len(tasks), [note]

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator
 
 from experiments.kinds.serving_workloads import known
-from experiments.kinds.tuning_bench import Bench, interleaved, middle
+from experiments.kinds.tuning_bench import interleaved, middle, objects_of, settings_of
 from experiments.kinds.tuning_shapes import TuningConfig
+from policies.search.base import Budget
 from tuning.models import MODELS
 from tuning.models.variant import Variant
 
 if TYPE_CHECKING:
-    from tuning.graph import BuiltModel, GraphOptions
+    from tuning.graph import BuiltModel
+    from tuning.graph.session import Session
 
 LAYOUTS = {"eager NCHW": "contiguous_format", "eager NHWC": "channels_last"}
+LARGEST_ERROR = 1e-3
+"""Of an output's difference from PyTorch's, over the largest output."""
 SETTLE_S = 0.03
 """Pause before each timed call: threads of the pool that ran before stop spinning by then."""
 
@@ -76,47 +82,46 @@ class Networks:
     worst_error: float
 
 
-def build(config: NetworkConfig, place: Bench, plain: bool) -> Networks:
+@contextmanager
+def session_in(folder: Path, config: NetworkConfig, search: str, seed: int) -> Iterator[Session]:
+    """Yield a session whose records and decisions are in `folder`."""
+    from tuning.graph.session import Session
+    from tuning.templates.cpu.library import CpuTemplates
+
+    library = CpuTemplates(config.isa, config.threads)
+    settings, objects = settings_of(config, seed), objects_of(config, folder)
+    budget = Budget(config.trials, config.budget_s)
+    with Session(library, settings, folder, search, budget, objects) as session:
+        yield session
+
+
+def build(config: NetworkConfig, session: Session, seed: int, plain: bool = False) -> Networks:
     """Return the network, tuned and built.
 
     Raises:
         GraphError: it cannot be built.
+        NothingMeasuredError: an operator has no kernel.
         RuntimeError: its output is not PyTorch's.
     """
     import torch
 
-    from tuning.graph import GraphOptions
+    from tuning.graph import import_torch
+    from tuning.graph.session import Passes
     from tuning.models import model
 
-    eager = model(config.model, place.seed, config.variant())
-    luck = torch.Generator().manual_seed(place.seed)
+    eager = model(config.model, seed, config.variant())
+    luck = torch.Generator().manual_seed(seed)
     image = torch.randn((config.batch, 3, config.image, config.image), generator=luck)
     start = time.monotonic()
-    built = _built(eager, image, place, _options(config, place))
+    module = import_torch(eager, image)
+    passes = Passes(fuse_pairs=config.pairs, pad=config.padding)
+    built = session.build_fastest(module, passes).model
     build_s = time.monotonic() - start
     error = _error(eager, image, built)
-    if not error < 1e-3:
+    if not error < LARGEST_ERROR:
         raise RuntimeError(f"{config.model}: output differs from PyTorch's by {error:.2g} of it")
-    bare = _built(eager, image, place, GraphOptions(fuse_epilogues=False)) if plain else None
+    bare = session.build(import_torch(eager, image), Passes(False, False, False)) if plain else None
     return Networks(eager, image, built, bare, build_s, error)
-
-
-def _built(eager: Any, image: Any, place: Bench, options: GraphOptions) -> BuiltModel:
-    from tuning.graph import import_torch, optimise
-
-    module = import_torch(eager, image)
-    return optimise(module, place.tune, place.library, options, place.objects)
-
-
-def _options(config: NetworkConfig, place: Bench) -> GraphOptions:
-    from tuning.graph import GraphOptions
-    from tuning.graph.deciders import pad_decider, pair_decider
-
-    race = place.race()
-    return GraphOptions(
-        decide_pair=pair_decider(place.tune, race) if config.pairs else None,
-        decide_padding=pad_decider(place.tune, race) if config.padding else None,
-    )
 
 
 def _error(eager: Any, image: Any, built: BuiltModel) -> float:
@@ -127,6 +132,11 @@ def _error(eager: Any, image: Any, built: BuiltModel) -> float:
         wanted = eager(image).numpy()
     found = built.run(image.numpy())
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+
+
+def applied(networks: Networks, kind: str) -> int:
+    """Return how many decisions of a kind (`pair`, `padding`) were applied."""
+    return sum(d.kind == kind and d.choice.applied for d in networks.built.decisions)
 
 
 def race_networks(networks: Networks, threads: int, samples: int) -> dict[str, list[float]]:

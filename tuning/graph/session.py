@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from policies.search.base import Budget
+from tuning.compile import ObjectCache
 from tuning.decide import Race
 from tuning.graph.build import optimise
 from tuning.graph.deciders import pad_decider, pair_decider
@@ -51,6 +52,7 @@ class Session:
         folder: holds `records.jsonl` and `decisions.jsonl`; None keeps nothing.
         search: name of a template search.
         budget: of one operator.
+        objects: cache of compiled sources; the default one if None.
 
     Attributes:
         tuned: every operator that was tuned in this session, once.
@@ -63,13 +65,15 @@ class Session:
         folder: Path | None = None,
         search: str = "hardware_native",
         budget: Budget | None = None,
+        objects: ObjectCache | None = None,
     ) -> None:
         self.library, self.settings, self.search = library, settings, search
         self.budget = budget or Budget(trials=64, seconds=60.0)
         self.records = Records(folder / RECORDS) if folder else None
         self.ledger = Ledger(folder / DECISIONS) if folder else None
-        self.profiler = Profiler(library, settings)
-        self.race = Race(library, settings)
+        self.objects = objects or ObjectCache()
+        self.profiler = Profiler(library, settings, self.objects)
+        self.race = Race(library, settings, self.objects)
         self.tuned: dict[Operator, Tuned] = {}
 
     def __enter__(self) -> Self:
@@ -108,7 +112,7 @@ class Session:
             pair_decider(self.tune, self.race, self.ledger) if passes.fuse_pairs else None,
             pad_decider(self.tune, self.race, self.ledger) if passes.pad else None,
         )
-        return optimise(module, self.tune, self.library, options)
+        return optimise(module, self.tune, self.library, options, self.objects)
 
     def build_fastest(self, module: tvm.IRModule, passes: Passes | None = None) -> Kept:
         """Return the faster of the model with pairs and padding and the one without.
