@@ -39,6 +39,8 @@ def outcome(config: TuningOperatorConfig, policy: str, seed: int) -> Outcome:
                 name = METASCHEDULE if by_templates else "ours"
                 entrants.append(Entrant.tvm(rival.library, name))
             told |= _told_of(rival) if by_templates else _spent_by(rival)
+            said = filter(None, [rival.status, f"cost model {rival.cost_model}", rival.message])
+            notes.append(f"MetaSchedule: {'; '.join(said)}")
         entrants += [Entrant.vendor(name) for name in config.vendors]
         timings = contest(operator, entrants, place.settings)
     found = {name: t.median_ns if t.ok else None for name, t in timings.items()}
@@ -63,7 +65,8 @@ def _metaschedule(
 ) -> MetaTuned:
     from tuning.metaschedule import tune_metaschedule
 
-    return tune_metaschedule(operator, trials, threads, budget_s, place.folder / METASCHEDULE)
+    folder = place.folder / METASCHEDULE
+    return tune_metaschedule(operator, trials, threads, budget_s, folder, place.seed)
 
 
 def _told_of(rival: MetaTuned) -> dict[str, Scalar]:

@@ -100,7 +100,7 @@ class TuningModel:
                 spent = spent_on(session.tuned.values())
             samples = race_networks(networks, wanted.threads, wanted.samples)
             replay_s = _replay_s(wanted, folder, search, seed) if wanted.replay else None
-            rival_s, note = _metaschedule_s(wanted, folder)
+            rival_s, note = _metaschedule_s(wanted, folder, seed)
         metrics = _metrics(wanted, networks, times_of(samples)) | {
             "replay_s": replay_s,
             "metaschedule_s": rival_s,
@@ -146,7 +146,9 @@ def _replay_s(config: TuningModelConfig, folder: Path, search: str, seed: int) -
         return build(config, session, seed).build_s
 
 
-def _metaschedule_s(config: TuningModelConfig, folder: Path) -> tuple[float | None, list[str]]:
+def _metaschedule_s(
+    config: TuningModelConfig, folder: Path, seed: int
+) -> tuple[float | None, list[str]]:
     """Return MetaSchedule's seconds for all operators, and a note on how they were found."""
     from tuning.models import layers
 
@@ -161,7 +163,7 @@ def _metaschedule_s(config: TuningModelConfig, folder: Path) -> tuple[float | No
     for place, operator in enumerate(chosen):
         own = folder / f"metaschedule-{place}"
         spent += tune_metaschedule(
-            operator, config.rival_trials, config.threads, config.rival_budget_s, own
+            operator, config.rival_trials, config.threads, config.rival_budget_s, own, seed
         ).seconds
     note = f"MetaSchedule: {len(chosen)} of {len(tasks)} operators in {spent:.0f} s, extrapolated"
     return spent / len(chosen) * len(tasks), [note]
