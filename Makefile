@@ -30,6 +30,7 @@ test:
 
 test-fast:
 	@$(SETUP) venv --extras cluster congestion tuning --groups test
+	@$(SETUP) programs g++
 	$(BIN)/python -m pytest -m 'not extensive' -n 2
 
 bench:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +12,13 @@ from statistics import median
 from typing import Any
 
 from experiments.paths import ROOT
+from experiments.setup.programs import ProgramTimeoutError, run_program
 from tuning.compile import ObjectCache
 from tuning.decide.ratio import Ratio, ratio_of
 from tuning.decide.stages import CopyStage, KernelStage, Stage
 from tuning.operators import Operator
 from tuning.profile import ProfileSettings, measuring
+from tuning.profile.lifeline import own_variable
 from tuning.templates.base import Source, TemplateLibrary
 
 FLAGS = ("-std=c++17", "-O3", "-fopenmp", "-fPIC", "-shared")
@@ -142,20 +143,18 @@ class Race:
             "OMP_NUM_THREADS": str(self.settings.threads),
             "OMP_DYNAMIC": "false",
             "OPENBLAS_NUM_THREADS": "1",
+            **own_variable(),
         }
         try:
-            done = subprocess.run(
+            done = run_program(
                 [sys.executable, "-m", "tuning.decide.racer"],
-                input=json.dumps(request),
-                capture_output=True,
-                text=True,
-                errors="replace",
+                stdin=json.dumps(request),
+                env=own,
+                timeout_s=_STARTING_S + _TURNS * self.settings.timeout_s,
                 check=False,
-                env=os.environ | own,
-                timeout=_STARTING_S + _TURNS * self.settings.timeout_s,
             )
-        except subprocess.TimeoutExpired as error:
-            raise RaceError(f"took longer than {error.timeout:.0f} s") from None
+        except ProgramTimeoutError as error:
+            raise RaceError(str(error)) from None
         if done.returncode != 0:
             last = done.stderr.strip().rpartition("\n")[2][:_LONGEST_MESSAGE]
             raise RaceError(f"the process ended with code {done.returncode}: {last}")

@@ -24,6 +24,8 @@ from tuning.decide.stages import CopyStage, KernelStage
 from tuning.kernel import Kernel, aligned_empty
 from tuning.operators import operator_from_dict
 from tuning.operators.reference import as_float32, random_operands, tolerance
+from tuning.profile.lifeline import end_with_parent
+from tuning.profile.priority import ask_for_priority
 
 LONGEST_S = 6.0
 """Sampling that has taken this long ends, if `FEWEST` rounds are done."""
@@ -199,6 +201,8 @@ def filled(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
 
 def main() -> None:
     """Answer the request on stdin."""
+    end_with_parent()
+    ask_for_priority()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a kernel prints is no answer
     request = json.load(sys.stdin)

@@ -6,11 +6,9 @@ stdout one JSON line per batch of trials, and one at the end.
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import json
 import os
-import signal
 import sys
 import time
 import types
@@ -24,6 +22,7 @@ from tuning.metaschedule.target import target_of
 from tuning.metaschedule.workload import module
 from tuning.operators import Operator, operator_from_dict
 from tuning.operators.reference import mismatch, random_operands
+from tuning.profile.lifeline import end_with_parent
 
 LIBRARY = "library.so"
 BATCH = 16
@@ -54,8 +53,7 @@ def build_plain(found: Any, target: Any, _: Any) -> Any:
 
 def main() -> None:
     """Do one job."""
-    PR_SET_PDEATHSIG = 1  # prctl(2)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     job = json.loads(sys.stdin.readline())

@@ -15,6 +15,7 @@ from typing import Any
 
 from experiments.paths import ROOT
 from tuning.profile.board import EVERYBODY, NOBODY, Board
+from tuning.profile.lifeline import own_variable
 from tuning.profile.settings import ProfileSettings
 
 PREPARE_S = 300.0
@@ -99,8 +100,9 @@ class Client:
             "OMP_NUM_THREADS": str(self._settings.threads),
             "OMP_DYNAMIC": "false",
             "OPENBLAS_NUM_THREADS": "1",
+            **own_variable(),
         }
-        fds = [str(os.getpid()), *(str(fd) for fd in self.board.fds)]
+        fds = [str(fd) for fd in self.board.fds]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tuning.profile.worker", *self._arguments, *fds],
             stdin=subprocess.PIPE,

@@ -6,7 +6,6 @@ prints goes to stderr, never among the events.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import resource
@@ -17,6 +16,7 @@ from typing import Any
 
 from tuning.profile.bench import Bench
 from tuning.profile.board import NOBODY, Board
+from tuning.profile.lifeline import end_with_parent
 from tuning.profile.priority import ask_for_priority
 from tuning.profile.stopwatch import Stopwatch
 
@@ -26,11 +26,8 @@ MOST_PRINTED_BYTES = 16 << 20
 
 def main() -> None:
     """Serve requests until stdin closes."""
-    PR_SET_PDEATHSIG = 1  # prctl(2)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    watch_path, threads, evict_bytes, parent, turn, reference = sys.argv[1:]
-    if os.getppid() != int(parent):  # it died before it could be told of
-        return
+    end_with_parent()
+    watch_path, threads, evict_bytes, turn, reference = sys.argv[1:]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_PRINTED_BYTES, MOST_PRINTED_BYTES))
     signal.signal(signal.SIGINT, signal.SIG_IGN)

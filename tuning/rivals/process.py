@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.paths import ROOT
+from tuning.profile.lifeline import own_variable
 from tuning.rivals.base import thread_variables
 
 _LONGEST_LINE = 1 << 20
@@ -43,7 +44,8 @@ class EntrantProcess:
 
     def __init__(self, threads: int, command: Sequence[str] = WORKER) -> None:
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        own = thread_variables(threads) | {"PYTHONPATH": os.pathsep.join(paths)}
+        own = thread_variables(threads) | own_variable()
+        own["PYTHONPATH"] = os.pathsep.join(paths)
         self._said = os.memfd_create("triptych-stderr")
         self._unread = b""
         self._process = subprocess.Popen(

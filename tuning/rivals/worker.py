@@ -7,7 +7,6 @@ a read. Whatever a library prints goes to stderr.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import os
@@ -20,6 +19,7 @@ from typing import Any, TextIO
 
 from tuning.operators import operator_from_dict
 from tuning.operators.reference import mismatch, random_operands
+from tuning.profile.lifeline import end_with_parent
 from tuning.profile.priority import ask_for_priority
 from tuning.profile.settings import ProfileSettings
 from tuning.profile.stopwatch import Stopwatch
@@ -34,8 +34,7 @@ MOST_CALLS = 1_000_000
 
 def main() -> None:
     """Serve one contest."""
-    PR_SET_PDEATHSIG = 1  # prctl(2)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ask_for_priority()
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
