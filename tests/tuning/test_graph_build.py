@@ -11,6 +11,7 @@ import pytest
 
 from tests.needs import need
 from tests.tuning.graph_support import (
+    Guessed,
     GuessingTuner,
     assert_equals,
     flat_net,
@@ -21,6 +22,7 @@ from tests.tuning.graph_support import (
 )
 from tuning.graph import BuiltModel, Choice, GraphError, GraphOptions, Tuner, import_torch, optimise
 from tuning.operators import Conv2d, Gemm, Operator, Pair
+from tuning.profile import NothingMeasuredError
 
 pytestmark = pytest.mark.usefixtures("_capable")
 
@@ -144,3 +146,32 @@ def test_an_image_of_another_shape_is_refused() -> None:
     built = _build(residual_net(), image(1, 3, 16, 16), GraphOptions())
     with pytest.raises(GraphError, match=r"image: has shape \(1, 3, 20, 16\)"):
         built.run(image(1, 3, 20, 16).numpy())
+
+
+class _Failing(GuessingTuner):
+    """Finds no kernel for what is in `fails`."""
+
+    fails: tuple[type, ...] = (Gemm,)
+
+    def __call__(self, operator: Operator) -> Guessed:
+        if isinstance(operator, self.fails):
+            raise NothingMeasuredError(f"{operator.text()}: nothing measured")
+        return super().__call__(operator)
+
+
+def test_an_operator_without_a_kernel_stays_with_tvm_and_is_named() -> None:
+    network, example, templates = flat_net(), image(1, 3, 8, 8), library()
+    options = GraphOptions(decide_padding=_pad_all)
+    built = optimise(import_torch(network, example), _Failing(templates), templates, options)
+    assert_equals(built.run(example.numpy()), network, example)
+    assert len(built.layers) == 1
+    assert all("nothing measured" in why for why in built.left.values())
+    assert len(built.left) == 2
+
+
+def test_a_model_without_any_kernel_fails_loudly() -> None:
+    templates = library()
+    tuner = _Failing(templates)
+    tuner.fails = (Gemm, Conv2d)
+    with pytest.raises(NothingMeasuredError):
+        optimise(import_torch(flat_net(), image(1, 3, 8, 8)), tuner, templates)

@@ -58,6 +58,7 @@ def optimise(
 
     Raises:
         GraphError: the model cannot be built; the message says why.
+        NothingMeasuredError: not one operator has a kernel.
     """
     from tvm import relax
 
@@ -88,6 +89,7 @@ def optimise(
             Contents(path.read_bytes(), weights, shape_of(module["main"].params[0])),
             chosen.layers,
             chosen.decisions,
+            chosen.left,
             clock.seconds,
         )
     clock.lap("link")

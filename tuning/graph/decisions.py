@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from tuning.graph.options import Choice, Decision, GraphOptions, Tuner
 from tuning.operators import Conv2d, Gemm, Operator, Pair
+from tuning.profile import NothingMeasuredError
 
 
 class Decider:
@@ -24,7 +28,7 @@ class Decider:
         if self.options.decide_pair is None:
             return False
         if pair not in self._known:
-            self._note("pair", pair, self.options.decide_pair(pair, self.tuner))
+            self._ask("pair", pair, partial(self.options.decide_pair, pair, self.tuner))
         return self._known[pair] is not None
 
     def padded(self, operator: Operator) -> Operator | None:
@@ -32,10 +36,15 @@ class Decider:
         if self.options.decide_padding is None or not isinstance(operator, Gemm | Conv2d):
             return None
         if operator not in self._known:
-            self._note("padding", operator, self.options.decide_padding(operator, self.tuner))
+            ask = partial(self.options.decide_padding, operator, self.tuner)
+            self._ask("padding", operator, ask)
         return self._known[operator]
 
-    def _note(self, kind: str, operator: Operator, choice: Choice) -> None:
+    def _ask(self, kind: str, operator: Operator, ask: Callable[[], Choice]) -> None:
+        try:
+            choice = ask()
+        except NothingMeasuredError as error:  # nothing to compare with: it stays as it is
+            choice = Choice(None, 0.0, 0.0, False, str(error))
         self._known[operator] = choice.instead if choice.applied else None
         if choice.instead is not None:
             self.made.append(Decision(kind, operator, choice))

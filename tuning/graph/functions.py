@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from tuning.graph.patterns import PREFIX
@@ -92,9 +93,17 @@ def _step(builder: Any, step: str, x: Any, given: dict[str, Any], tail: str) -> 
     return getattr(relax.op.nn, step)(x)
 
 
-def add_functions(module: tvm.IRModule, symbols: dict[Operator, str]) -> tvm.IRModule:
-    """Return the module with a function for each operator, under its symbol."""
+def add_functions(
+    module: tvm.IRModule, symbols: dict[Operator, str], left: Container[Operator] = ()
+) -> tvm.IRModule:
+    """Return the module with a function for each operator, under its symbol.
+
+    Those in `left` are for TVM to lower: it takes their bodies as they are.
+    """
     made = module.clone()
     for operator, symbol in symbols.items():
-        made.update(module_of(operator, symbol))
+        added = module_of(operator, symbol)
+        if operator in left:
+            added.update_func(added.get_global_var(symbol), added[symbol].without_attr("Codegen"))
+        made.update(added)
     return made

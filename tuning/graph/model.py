@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +20,7 @@ from tuning.graph.plain import (
     layer_to_dict,
 )
 from tuning.graph.walk import GraphError
+from tuning.operators import Operator, operator_from_dict
 
 _LIBRARY, _WEIGHTS, _ABOUT = "model.so", "weights.npz", "model.json"
 
@@ -67,6 +68,7 @@ class BuiltModel:
     Attributes:
         layers: kernel calls in order, with the candidate and times of each.
         decisions: choices made by times, applied or not.
+        left: operators that TVM runs because no kernel could be measured, and why.
         seconds: what building took, by part; of a loaded model what it took then.
     """
 
@@ -75,11 +77,13 @@ class BuiltModel:
         contents: Contents,
         layers: Sequence[Layer],
         decisions: Sequence[Decision],
+        left: Mapping[Operator, str],
         seconds: Seconds,
     ) -> None:
         self.contents = contents
         self.layers = list(layers)
         self.decisions = list(decisions)
+        self.left = dict(left)
         self.seconds = seconds
         self._main, self._tensors = _load(contents)
 
@@ -114,6 +118,7 @@ class BuiltModel:
             "shape": list(self.contents.shape),
             "seconds": asdict(self.seconds),
             "layers": [layer_to_dict(layer) for layer in self.layers],
+            "left": [[operator.to_dict(), why] for operator, why in self.left.items()],
             "decisions": [decision_to_dict(decision) for decision in self.decisions],
         }
         (folder / _ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
@@ -133,7 +138,8 @@ class BuiltModel:
             contents = Contents(library, weights, tuple(about["shape"]))
             layers = [layer_from_dict(data) for data in about["layers"]]
             decisions = [decision_from_dict(data) for data in about["decisions"]]
-            return cls(contents, layers, decisions, Seconds(**about["seconds"]))
+            left = {operator_from_dict(data): str(why) for data, why in about["left"]}
+            return cls(contents, layers, decisions, left, Seconds(**about["seconds"]))
         except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise GraphError(f"{folder}: is no saved model: {str(error)[:200]}") from error
 

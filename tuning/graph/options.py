@@ -25,7 +25,7 @@ class Answer(Protocol):
 
 
 Tuner = Callable[[Operator], Answer]
-"""Returns the best candidate of an operator; raises if nothing could be measured."""
+"""Returns the best candidate of an operator; raises NothingMeasuredError if there is none."""
 
 
 @dataclass(frozen=True)

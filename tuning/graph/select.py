@@ -12,6 +12,7 @@ from tuning.graph.padding import pad_args, slice_output
 from tuning.graph.partition import Node, Parts
 from tuning.graph.walk import Scope, rewrite
 from tuning.operators import Conv2d, Gemm, Operator, Pair
+from tuning.profile import NothingMeasuredError
 
 if TYPE_CHECKING:
     import tvm
@@ -25,11 +26,13 @@ class Selection:
         module: calls functions with attribute Codegen, one per distinct operator.
         layers: the calls, in order of execution.
         decisions: every choice that was made by times.
+        left: operators for which no kernel could be measured, and why; TVM lowers them.
     """
 
     module: tvm.IRModule
     layers: list[Layer]
     decisions: list[Decision]
+    left: dict[Operator, str]
 
 
 @dataclass
@@ -48,6 +51,9 @@ def select(parts: Parts, tuner: Tuner, options: GraphOptions) -> Selection:
         parts: from `partition`.
         tuner: asked once per distinct operator.
         options: with the deciders.
+
+    Raises:
+        NothingMeasuredError: no operator at all has a kernel.
     """
     decider = Decider(tuner, options)
     steps = _pairs(parts.nodes, decider)
@@ -56,14 +62,22 @@ def select(parts: Parts, tuner: Tuner, options: GraphOptions) -> Selection:
             padded = decider.padded(node.operator)
             steps[node.var] = _Step(node.operator, node.args, padded)
     symbols: dict[Operator, str] = {}
-    layers = []
+    layers: list[Layer] = []
+    left: dict[Operator, str] = {}
+    failure: NothingMeasuredError | None = None
     for node in parts.nodes:
         step = steps[node.var]
         if step is not None:
             operator = step.padded or step.operator
             symbols.setdefault(operator, f"bolt_{len(symbols)}")
-            layers.append(Layer(operator, tuner(operator).best))
-    return Selection(_apply(parts.module, steps, symbols), layers, decider.made)
+            try:
+                layers.append(Layer(operator, tuner(operator).best))
+            except NothingMeasuredError as error:
+                left[operator], failure = str(error), error
+    if failure is not None and not layers:
+        raise failure
+    module = add_functions(parts.module, symbols, left)
+    return Selection(_apply(module, steps, symbols), layers, decider.made, left)
 
 
 def _pairs(nodes: list[Node], decider: Decider) -> dict[Any, _Step | None]:
@@ -100,8 +114,6 @@ def _apply(
 ) -> tvm.IRModule:
     from tvm import relax
 
-    module = add_functions(module, symbols)
-
     def rule(scope: Scope, var: Any, value: Any) -> Any:
         if var is None or isinstance(value, relax.Tuple):
             return value
@@ -122,12 +134,18 @@ def _apply(
 
 
 def tuned_once(tuner: Tuner) -> Tuner:
-    """Return a tuner that asks for each operator once."""
-    found: dict[Operator, Answer] = {}
+    """Return a tuner that asks for each operator once, and fails again where it failed."""
+    found: dict[Operator, Answer | NothingMeasuredError] = {}
 
     def ask(operator: Operator) -> Answer:
         if operator not in found:
-            found[operator] = tuner(operator)
-        return found[operator]
+            try:
+                found[operator] = tuner(operator)
+            except NothingMeasuredError as error:
+                found[operator] = error
+        answer = found[operator]
+        if isinstance(answer, NothingMeasuredError):
+            raise answer
+        return answer
 
     return ask
