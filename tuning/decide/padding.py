@@ -33,6 +33,7 @@ class PaddingDecision:
         copy_ns: the copies alone.
         kernel_ns: the padded kernel alone.
         reason: one sentence.
+        busy: whether the machine was too busy to tell; another time may tell.
     """
 
     plain: Tuned
@@ -45,6 +46,7 @@ class PaddingDecision:
     copy_ns: float
     kernel_ns: float
     reason: str
+    busy: bool = False
 
     @property
     def cost(self) -> float:
@@ -129,4 +131,5 @@ def _decision(
         raced.median_ns(f"copy {index}"),
         raced.median_ns(f"kernel {index}"),
         f"{reason}, {padding.text()}, copies included",
+        raced.busy,
     )

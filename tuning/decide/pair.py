@@ -33,6 +33,7 @@ class PairDecision:
         first_ns: the first kernel alone.
         second_ns: the second alone.
         reason: one sentence.
+        busy: whether the machine was too busy to tell; another time may tell.
     """
 
     first: Tuned
@@ -45,6 +46,7 @@ class PairDecision:
     first_ns: float
     second_ns: float
     reason: str
+    busy: bool = False
 
     @property
     def gain(self) -> float:
@@ -109,4 +111,5 @@ def _raced(pair: Pair, first: Tuned, second: Tuned, fused: Tuned, race: Race) ->
         raced.median_ns("first"),
         raced.median_ns("second"),
         reason,
+        raced.busy,
     )

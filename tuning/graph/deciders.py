@@ -20,13 +20,15 @@ def pair_decider(tune: Tune, race: Race, ledger: Ledger | None = None) -> PairDe
     Args:
         tune: finds kernels.
         race: runs both ways side by side.
-        ledger: answers what it knows, and keeps what is decided; None decides anew.
+        ledger: answers what it knows, and keeps what was told by times; None decides anew.
     """
 
-    def decide(pair: Pair) -> Choice:
+    def decide(pair: Pair) -> tuple[Choice, bool]:
         found = decide_pair(pair.first, pair.second, tune, race)
         instead = pair if found.fused else None
-        return Choice(instead, found.unfused_ns, found.fused_ns, found.fuse, found.reason)
+        times = (found.unfused_ns, found.fused_ns)
+        choice = Choice(instead, *times, found.fuse, found.reason)
+        return choice, found.ratio is not None and not found.busy
 
     return lambda pair, _: _recorded("pair", pair, race, ledger, lambda: decide(pair))
 
@@ -34,10 +36,12 @@ def pair_decider(tune: Tune, race: Race, ledger: Ledger | None = None) -> PairDe
 def pad_decider(tune: Tune, race: Race, ledger: Ledger | None = None) -> PadDecider:
     """Return what says whether an operator runs on padded channels; arguments as above."""
 
-    def decide(operator: Gemm | Conv2d) -> Choice:
+    def decide(operator: Gemm | Conv2d) -> tuple[Choice, bool]:
         found = decide_padding(operator, tune, race)
         instead = found.padded.operator if found.padded else None
-        return Choice(instead, found.plain_ns, found.padded_ns, found.pad, found.reason)
+        times = (found.plain_ns, found.padded_ns)
+        choice = Choice(instead, *times, found.pad, found.reason)
+        return choice, found.ratio is not None and not found.busy
 
     return lambda operator, _: _recorded(
         "padding", operator, race, ledger, lambda: decide(operator)
@@ -45,13 +49,19 @@ def pad_decider(tune: Tune, race: Race, ledger: Ledger | None = None) -> PadDeci
 
 
 def _recorded(
-    kind: str, operator: Operator, race: Race, ledger: Ledger | None, decide: Callable[[], Choice]
+    kind: str,
+    operator: Operator,
+    race: Race,
+    ledger: Ledger | None,
+    decide: Callable[[], tuple[Choice, bool]],
 ) -> Choice:
+    """Return the choice on record, or decide; only what times told is kept."""
     if ledger is None:
-        return decide()
+        return decide()[0]
     key = RecordKey.of(operator, race.library, race.settings)
     choice = ledger.find(kind, key)
     if choice is None:
-        choice = decide()
-        ledger.append(kind, key, choice)
+        choice, told = decide()
+        if told:
+            ledger.append(kind, key, choice)
     return choice

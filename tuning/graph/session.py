@@ -17,7 +17,7 @@ from tuning.graph.model import BuiltModel
 from tuning.graph.options import GraphOptions
 from tuning.graph.variants import Kept, fastest
 from tuning.operators import Operator
-from tuning.profile import Profiler, ProfileSettings
+from tuning.profile import NothingMeasuredError, Profiler, ProfileSettings
 from tuning.records import Records
 from tuning.templates.base import TemplateLibrary
 from tuning.tuner import Tuned, tune
@@ -75,6 +75,7 @@ class Session:
         self.profiler = Profiler(library, settings, self.objects)
         self.race = Race(library, settings, self.objects)
         self.tuned: dict[Operator, Tuned] = {}
+        self._failed: dict[Operator, NothingMeasuredError] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -91,12 +92,17 @@ class Session:
         """Return the operator's best candidate, from records where these suffice.
 
         Raises:
-            NothingMeasuredError: no candidate has a time.
+            NothingMeasuredError: no candidate has a time; asked again, it is not tried again.
         """
+        if operator in self._failed:
+            raise self._failed[operator]
         if operator not in self.tuned:
-            self.tuned[operator] = tune(
-                operator, self.library, self.profiler, self.search, self.budget, self.records
-            )
+            given = (self.library, self.profiler, self.search, self.budget, self.records)
+            try:
+                self.tuned[operator] = tune(operator, *given)
+            except NothingMeasuredError as error:
+                self._failed[operator] = error
+                raise
         return self.tuned[operator]
 
     def build(self, module: tvm.IRModule, passes: Passes | None = None) -> BuiltModel:
