@@ -41,7 +41,7 @@ def draw(results: Results) -> Figure:
         axes.set_xlabel("seconds of tuning")
         _plain_ticks(axes)
     panels[0].set_ylabel("best kernel so far (ms)")
-    _legend(figure, curves)
+    _legend(figure, table, curves)
     return figure
 
 
@@ -86,10 +86,10 @@ def _curves_of(axes: Axes, curves: pd.DataFrame) -> None:
 
 
 def _vendor(table: pd.DataFrame, vendor: str) -> pd.DataFrame:
+    """Return a vendor's ms per group; nothing where it did not take part."""
     column = f"{vendor}_ns"
-    if column not in table:
-        return summarise(table.assign(**{column: None}), ["group"], column)
-    return summarise(table.assign(**{column: table[column] / 1e6}), ["group"], column)
+    rows = table.loc[table[column].notna()]
+    return summarise(rows.assign(ms=rows[column].astype(float) / 1e6), ["group"], "ms")
 
 
 def _vendor_lines(axes: Axes, table: pd.DataFrame) -> None:
@@ -101,18 +101,21 @@ def _vendor_lines(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _plain_ticks(axes: Axes) -> None:
+    """Write numbers out; the x axis spans whole decades, so that its ticks are few."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
     plain = FuncFormatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_major_formatter(plain)
+    left, right = axes.get_xlim()
+    axes.set_xlim(min(left, 1.0), max(right, 10.0))
     low, high = axes.get_ylim()
     if high / low < 20:
         axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_formatter(plain)
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(plain)
+        axis.set_minor_formatter(NullFormatter())
 
 
-def _legend(figure: Figure, curves: pd.DataFrame) -> None:
+def _legend(figure: Figure, table: pd.DataFrame, curves: pd.DataFrame) -> None:
     from matplotlib.lines import Line2D
 
     drawn = set(curves["policy"])
@@ -124,5 +127,6 @@ def _legend(figure: Figure, curves: pd.DataFrame) -> None:
     handles += [
         Line2D([], [], color=ENTRANTS[name].colour, linestyle=(0, (4, 2)), label=name)
         for name in VENDORS
+        if len(_vendor(table, name))
     ]
     figure.legend(handles=handles, loc="outside upper left", ncols=8, handlelength=1.8)

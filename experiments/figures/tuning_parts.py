@@ -111,6 +111,7 @@ def decision_bars(axes: Axes, summary: pd.DataFrame, words: tuple[str, str]) -> 
         places[row["group"]] = float(place)
     axes.axhline(1.0, color=INK, linewidth=1.0)
     axes.set_xticks(range(len(places)), [str(name) for name in places])
+    axes.set_xlim(-0.6, max(len(places), 3) - 0.4)
     axes.tick_params(axis="x", length=0)
     axes.yaxis.set_major_formatter("{x:g}x")
     axes.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)

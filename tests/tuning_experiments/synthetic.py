@@ -18,7 +18,13 @@ from experiments.tables import Results, collect
 MINE = [path.stem for path in sorted((MANIFESTS / "bolt").glob("*.yaml"))]
 """Experiments whose kinds are the tuning ones."""
 ABSENT = {
-    "numpy_ns": lambda spec: spec.config["operator"]["kind"] == "conv2d",
+    "numpy_ns": lambda spec: (
+        spec.config["operator"]["kind"] == "conv2d" or not spec.config["vendors"]
+    ),
+    "torch_ns": lambda spec: not spec.config["vendors"],
+    "onednn_ns": lambda spec: not spec.config["vendors"],
+    "fastest_vendor_ns": lambda spec: not spec.config["vendors"],
+    "speedup_over_fastest_vendor": lambda spec: not spec.config["vendors"],
     "metaschedule_ns": lambda spec: not spec.config["rival_trials"],
     "plain_ms": lambda spec: not spec.config["plain"],
     "replay_s": lambda spec: not spec.config["replay"],
