@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from experiments.kinds.tuning_shapes import TuningConfig
 from experiments.paths import cache_root
@@ -153,14 +154,21 @@ def bench(config: TuningConfig, search: str, seed: int) -> Iterator[Bench]:
         yield Bench(folder, library, settings, objects, profiler, records, search, budget, seed)
 
 
+FEWEST_CLEAN = 3
+"""Undisturbed samples from which on the others do not count."""
+
+
 def interleaved(
-    calls: dict[str, Any],
+    calls: Mapping[str, Callable[[], object]],
     samples: int,
     least_s: float = 2e-4,
     warm_up: int = 2,
     settle_s: float = 0.0,
 ) -> dict[str, list[float]]:
     """Time functions in turn, the order turned every round; return ns of one call per sample.
+
+    Samples during which another program took a core do not count where enough others exist, as in
+    the profiler: two threads that wait for each other lose milliseconds by it.
 
     Each sample repeats its function so often that it takes `least_s` at least, so that the clock
     does not count. Turns spread a drift of the machine over all of them. `settle_s` is a pause
@@ -177,18 +185,29 @@ def interleaved(
         once_s = (time.perf_counter_ns() - start) / 1e9
         repeats[name] = max(1, round(least_s / max(once_s, 1e-7)))
     names = list(calls)
-    found: dict[str, list[float]] = {name: [] for name in names}
+    found: dict[str, list[tuple[float, bool]]] = {name: [] for name in names}
     with measuring():
         for round_ in range(samples):
             turn = round_ % len(names)
             for name in (*names[turn:], *names[:turn]):
-                call, count = calls[name], repeats[name]
                 time.sleep(settle_s)
-                start = time.perf_counter_ns()
-                for _ in range(count):
-                    call()
-                found[name].append((time.perf_counter_ns() - start) / count)
-    return found
+                found[name].append(_sample(calls[name], repeats[name]))
+    return {name: undisturbed(taken) for name, taken in found.items()}
+
+
+def _sample(call: Callable[[], object], count: int) -> tuple[float, bool]:
+    """Return ns per call, and whether a core was taken away from this process meanwhile."""
+    before, start = getrusage(RUSAGE_SELF).ru_nivcsw, time.perf_counter_ns()
+    for _ in range(count):
+        call()
+    ns = (time.perf_counter_ns() - start) / count
+    return ns, getrusage(RUSAGE_SELF).ru_nivcsw > before
+
+
+def undisturbed(taken: Sequence[tuple[float, bool]]) -> list[float]:
+    """Return the samples that nothing disturbed, all of them where too few are."""
+    clean = [ns for ns, disturbed in taken if not disturbed]
+    return clean if len(clean) >= FEWEST_CLEAN else [ns for ns, _ in taken]
 
 
 def middle(values: Sequence[float]) -> float:

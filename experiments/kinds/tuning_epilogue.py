@@ -62,7 +62,9 @@ class TuningEpilogue:
             "epilogue_share": (fused - plain) / plain,
             **spent,
         }
-        return Outcome(metrics, {"samples": times}, notes)
+        rows = [(way, ns) for way, taken in times.items() for ns in taken]
+        samples = {"way": [way for way, _ in rows], "ns": [ns for _, ns in rows]}
+        return Outcome(metrics, {"samples": samples}, notes)
 
 
 def _timed(

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from experiments.check import load_manifest
 from experiments.kinds import tuning_shapes
 from experiments.kinds.base import KINDS, Outcome
-from experiments.kinds.tuning_bench import interleaved, middle
+from experiments.kinds.tuning_bench import FEWEST_CLEAN, interleaved, middle, undisturbed
 from experiments.kinds.tuning_operator import VENDORS, metrics_of
 from experiments.manifest import SIZES
 from experiments.paths import MANIFESTS
@@ -143,11 +143,22 @@ def test_functions_are_timed_in_turn(count: int, samples: int) -> None:
     order: list[str] = []
     calls = {str(i): (lambda i=i: order.append(str(i))) for i in range(count)}
     found = interleaved(calls, samples, least_s=0.0, warm_up=0)
-    assert {name: len(values) for name, values in found.items()} == dict.fromkeys(calls, samples)
+    assert set(found) == set(calls)
+    assert all(min(samples, FEWEST_CLEAN) <= len(values) <= samples for values in found.values())
     rounds = order[count:]  # one call each was for the number of repeats
     for start in range(0, len(rounds), count):
         assert sorted(rounds[start : start + count]) == sorted(calls)
     assert middle([3.0, 1.0, 2.0]) == 2.0
+
+
+@given(st.lists(st.tuples(st.floats(1, 1e9), st.booleans()), min_size=1, max_size=12))
+def test_disturbed_samples_count_only_where_there_are_no_others(
+    taken: list[tuple[float, bool]],
+) -> None:
+    clean = [ns for ns, disturbed in taken if not disturbed]
+    found = undisturbed(taken)
+    assert found == (clean if len(clean) >= FEWEST_CLEAN else [ns for ns, _ in taken])
+    assert found
 
 
 def test_what_a_machine_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
