@@ -45,7 +45,8 @@ def load(path: Path, operator: Operator, operands: Arrays) -> Prepared:
     made = [main(*arguments)]
 
     def run() -> None:
-        made[0] = main(*arguments)
+        made.clear()  # its memory is the next output's
+        made.append(main(*arguments))
 
     def output() -> NDArray[Any]:
         found = made[0].numpy()

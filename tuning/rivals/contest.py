@@ -1,7 +1,7 @@
 """Entrants side by side: each in its own process, one sample each in turn, round after round.
 
 Own processes, because thread pools of several libraries in one disturb each other. In turn, so
-that drift of the machine's speed meets all alike; the order is rotated every round. Between two
+that drift of the machine's speed meets all alike; the order is drawn every round. Between two
 turns the parent waits until the last entrant's threads have stopped spinning. Numbers are checked
 against the reference before a time counts. Python's call is part of every entrant's time.
 """
@@ -9,6 +9,7 @@ against the reference before a time counts. Python's call is part of every entra
 from __future__ import annotations
 
 import math
+import random
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -80,9 +81,9 @@ def contest(
         ]
         for seat in seats:  # one after another: preparing is work too
             _prepare(seat, job | {"entrant": seat.entrant.to_dict()}, settings)
-        for turn in range(settings.samples):
-            start = turn % max(1, len(seats))
-            for seat in seats[start:] + seats[:start]:
+        luck = random.Random(settings.seed)
+        for _ in range(settings.samples):
+            for seat in luck.sample(seats, len(seats)):
                 _sample(seat, settings)
     return {seat.entrant.name: seat.timing() for seat in seats}
 

@@ -60,7 +60,7 @@ class Fused:
 
 
 class OnednnVendor:
-    """The fastest way to oneDNN that a PyTorch wheel has: what `torch.compile` would emit."""
+    """oneDNN with packed weights and post-ops, through the operators of `torch.compile`."""
 
     name: ClassVar[str] = "onednn"
 
@@ -101,11 +101,12 @@ class OnednnVendor:
         first, given = parts[0]
         source = tensor(first, given["x" if isinstance(first, Conv2d) else "a"])
         dtype = operator.epilogue.out_dtype
-        made: list[torch.Tensor] = [source]
+        made: list[torch.Tensor] = []
 
         def run() -> None:
+            made.clear()  # its memory is the next output's, as ours is written over
             with torch.inference_mode():
-                made[0] = run_all(calls, source, dtype)
+                made.append(run_all(calls, source, dtype))
 
         return Prepared(run, lambda: stored(made[0], parts[-1][0]), "; ".join(notes))
 

@@ -19,6 +19,17 @@ from tuning.rivals.base import thread_variables
 
 _LONGEST_LINE = 1 << 20
 _LONGEST_MESSAGE = 400
+_OPENMP = ("OMP_", "GOMP_", "KMP_")
+"""Variables that would change an entrant's times without being on record."""
+
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+"""Makes glibc keep what is freed: a library that allocates its output anew at each call then gets
+the same pages back, as a kernel does that writes over one buffer. 32 MiB is glibc's maximum."""
+
 WORKER = (sys.executable, "-m", "tuning.rivals.worker")
 
 
@@ -44,7 +55,7 @@ class EntrantProcess:
 
     def __init__(self, threads: int, command: Sequence[str] = WORKER) -> None:
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        own = thread_variables(threads) | own_variable()
+        own = thread_variables(threads) | KEEP_MEMORY | own_variable()
         own["PYTHONPATH"] = os.pathsep.join(paths)
         self._said = os.memfd_create("triptych-stderr")
         self._unread = b""
@@ -53,7 +64,7 @@ class EntrantProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
-            env=os.environ | own,
+            env={k: v for k, v in os.environ.items() if not k.startswith(_OPENMP)} | own,
             start_new_session=True,
             bufsize=0,
         )

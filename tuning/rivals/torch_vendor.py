@@ -44,11 +44,12 @@ class TorchVendor:
         first, given = parts[0]
         source = tensor(first, given["x" if isinstance(first, Conv2d) else "a"])
         dtype = operator.epilogue.out_dtype
-        made: list[torch.Tensor] = [source]
+        made: list[torch.Tensor] = []
 
         def run() -> None:
+            made.clear()  # its memory is the next output's, as ours is written over
             with torch.inference_mode():
-                made[0] = run_all(calls, source, dtype)
+                made.append(run_all(calls, source, dtype))
 
         notes = "bias with the product where it comes first; each other step a pass in place"
         return Prepared(run, lambda: stored(made[0], parts[-1][0]), notes)

@@ -26,8 +26,10 @@ from tuning.profile.stopwatch import Stopwatch
 from tuning.rivals.base import Prepared
 from tuning.rivals.entrant import Entrant, UnsupportedError
 
-WAKE_NS = 1_000_000
-"""Before a sample calls are made for about this long: threads wake, caches fill."""
+WAKE_NS = 30_000_000
+"""Before a sample calls are made for about this long: caches fill, and the scheduler finds a core
+for each thread. That takes several of its ticks of 4 ms, for a thread may wake on the core of the
+one that woke it: after 1 ms, samples of a whole tick were common with two threads."""
 
 MOST_CALLS = 1_000_000
 
