@@ -138,3 +138,9 @@ def test_a_mismatch_is_found_and_says_where() -> None:
         stored[4, 5] = bad
         assert "at (4, 5)" in str(mismatch(operator, operands, stored))
     assert "shape (8, 8)" in str(mismatch(operator, operands, stored[:8]))
+
+
+def test_a_padded_image_that_no_machine_holds_is_refused():
+    most = 2**31 - 1
+    with pytest.raises(ValueError, match="operand x with its padding of shape .* is too large"):
+        Conv2d(1, 1, 1, 1, 1, (1, 1), (most, most), (most, most))

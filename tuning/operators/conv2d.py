@@ -35,7 +35,8 @@ class Conv2d:
         epilogue: what is done before the output is stored. A bias has OC entries.
 
     Raises:
-        ValueError: a number is out of range, or the output would be empty.
+        ValueError: a number is out of range, a tensor (the padded image is one) is too large, or the
+            output would be empty.
     """
 
     batch: int
@@ -63,7 +64,16 @@ class Conv2d:
                 f"kernel: {self.kernel} dilated by {self.dilation} is larger than the padded "
                 f"image of {self.height} x {self.width}"
             )
-        check_sizes(self.operands())
+        check_sizes((*self.operands(), self._padded()))
+
+    def _padded(self) -> Operand:
+        """Return the image with its zeros, which templates may store."""
+        rows, columns = (
+            extent + 2 * around
+            for extent, around in zip((self.height, self.width), self.padding, strict=True)
+        )
+        shape = (self.batch, rows, columns, self.in_channels)
+        return Operand("x with its padding", shape, "float32", "input")
 
     def _out(self, extent: int, axis: int) -> int:
         reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1

@@ -130,10 +130,10 @@ def as_float32(stored: NDArray[Any], dtype: str) -> NDArray[np.float32]:
 def tolerance(operator: Operator, operands: Arrays) -> float:
     """Return the largest error that float32 sums in another order explain, per unit of output.
 
-    A sum of k products of standard deviation s strays by about eps s sqrt(k) log2(k) from another
-    order of summing (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2, by
-    the rule of thumb that takes the square root of the bound's constant); four times that are
-    allowed, and the activation's own error.
+    A sum of k products of standard deviation s strays by about eps s sqrt(k) from another order
+    of summing (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2, by the rule
+    of thumb that takes the square root of the bound's constant k); four times that are allowed,
+    with the largest operand for s, and the activation's own error.
     """
     depth = sum(_depths(operator))
     scale = max(1.0, max(float(np.abs(a).max(initial=0.0)) for a in operands.values()))

@@ -24,6 +24,7 @@ from tuning.templates.cpu.params import (
     UNROLLS,
     Blocks,
     Tile,
+    fault,
     halves,
     implicit_gemm,
     run_length,
@@ -111,8 +112,10 @@ class CpuTemplates:
         params = candidate.params
         if candidate.template != template_of(operator):
             return f"is a template for {candidate.template}, not {template_of(operator)}"
-        if params.get("isa") not in isas():
-            return f"needs {params.get('isa')}, which this CPU lacks"
+        if reason := fault(params):
+            return reason
+        if params["isa"] not in isas():
+            return f"needs {params['isa']}, which this CPU lacks"
         tile = (int(params["tile_rows"]), int(params["tile_vectors"]))
         if params["gather"] == "padded" and not isinstance(halves(operator)[0], Conv2d):
             return "gathers from a padded image, and the operator has none"
@@ -127,12 +130,14 @@ class CpuTemplates:
             int(params["block_depth"]),
         ):
             return "is the aligned variant, and the shape leaves remainders"
-        if min(rendering.call_blocks(candidate)[:-1]) < 1:
-            return "has a block or a number of threads below 1"
         return None
 
     def render(self, operator: Operator, candidate: Candidate) -> Source:
-        """Return the candidate's source."""
+        """Return the candidate's source.
+
+        Raises:
+            ValueError: a parameter is none that the templates have.
+        """
         return rendering.render(operator, candidate)
 
     def estimate_s(self, operator: Operator, candidate: Candidate) -> float:

@@ -21,6 +21,7 @@ from pathlib import Path
 from tuning.operators import Conv2d, Epilogue, Gemm, Operator, Pair
 from tuning.space import Candidate
 from tuning.templates.base import Source
+from tuning.templates.cpu.params import fault
 
 HERE = Path(__file__).resolve().parent / "source"
 HEADERS = (
@@ -63,16 +64,26 @@ def version() -> str:
 
 
 def render(operator: Operator, candidate: Candidate, prefix: str = "triptych") -> Source:
-    """Return the source of one unit."""
-    isa = str(candidate.params["isa"])
+    """Return the source of one unit.
+
+    Raises:
+        ValueError: a parameter is none that the templates have.
+    """
     begin = prelude()
     text = begin + unit(operator, candidate, prefix)
+    isa = str(candidate.params["isa"])
     return Source(text, "g++", (*FLAGS, *ISA_FLAGS[isa]), len(begin))
 
 
 def unit(operator: Operator, candidate: Candidate, prefix: str) -> str:
-    """Return the four functions of one operator and candidate, to follow the prelude."""
+    """Return the four functions of one operator and candidate, to follow the prelude.
+
+    Raises:
+        ValueError: a parameter is none that the templates have.
+    """
     params = candidate.params
+    if reason := fault(params):
+        raise ValueError(f"candidate: {reason}")
     aligned = "true" if params["aligned"] else "false"
     tile = (
         f"Tile<{params['tile_rows']}, {params['tile_vectors']}, {params['unroll']}, "
