@@ -10,14 +10,14 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from policies.search.base import SEARCHES, Budget, TemplateSearch
 from tuning.operators import Operator
 from tuning.profile import NothingMeasuredError, Profiler, ProfileSettings
-from tuning.records import RecordKey, Records
+from tuning.records import Entry, RecordKey, Records, believed, text_of
 from tuning.space import OUT_OF_BUDGET, Candidate, Measurement, best_of
 from tuning.templates.base import TemplateLibrary
 
@@ -38,7 +38,8 @@ class Tuned:
         operator: what was tuned.
         best: the measurement that won.
         trials: candidates that the search asked for, those on record included.
-        seconds: wall-clock time of all of it.
+        seconds: wall-clock time of all of it, less what other measurements on this machine were
+            waited for.
         replayed: how many trials were answered from records.
         history: (seconds since the beginning, best time in ns until then), one per improvement; the
             last is the playoff's, which may be longer than a lucky time before it.
@@ -121,11 +122,15 @@ def replay(
     """
     start = time.monotonic()
     key = RecordKey.of(operator, library, settings)
-    proposed = set(library.native(operator))
-    entries = records.entries(key)
-    if any(e.measurement.candidate not in proposed for e in entries):
-        proposed |= set(library.candidates(operator))
-        entries = [e for e in entries if e.measurement.candidate in proposed]
+    entries = believed(operator, library, records, key)
+    proposed = {text_of(c): c for c in library.native(operator)}
+    if not set(entries) <= set(proposed):
+        proposed |= {text_of(c): c for c in library.candidates(operator)}
+    entries = [
+        replace(e, measurement=replace(e.measurement, candidate=proposed[text]))
+        for text, e in entries.items()
+        if text in proposed
+    ]
     best = best_of([e.measurement for e in entries if e.final])
     best = best or best_of([e.measurement for e in entries])
     if best is None:
@@ -154,15 +159,12 @@ class _Session:
     ) -> None:
         self.operator, self.profiler, self.budget = operator, profiler, budget
         self.records, self.progress = records, progress
-        self.start = time.monotonic()
+        self.start, self.waited_s = time.monotonic(), profiler.waited_s
         self.key: RecordKey | None = None
-        self.recorded: dict[Candidate, Measurement] = {}
-        self.finals: set[Candidate] = set()
+        self.recorded: dict[str, Entry] = {}
         if records is not None:
             self.key = RecordKey.of(operator, library, profiler.settings)
-            entries = records.entries(self.key)
-            self.recorded = {e.measurement.candidate: e.measurement for e in entries}
-            self.finals = {e.measurement.candidate for e in entries if e.final}
+            self.recorded = believed(operator, library, records, self.key)
         self.seen: dict[Candidate, Measurement] = {}
         self.late: dict[Candidate, Measurement] = {}
         self.replayed = 0
@@ -170,17 +172,19 @@ class _Session:
         self.compile_s = self.measure_s = 0.0
 
     def elapsed_s(self) -> float:
-        return time.monotonic() - self.start
+        """Return the seconds since the beginning, without those that others measured in."""
+        waited_s = self.profiler.waited_s - self.waited_s
+        return time.monotonic() - self.start - waited_s
 
     def measure(self, candidates: Sequence[Candidate]) -> list[Measurement]:
         """Answer from what is known, measure the rest, within the budget."""
         fresh = [c for c in dict.fromkeys(candidates) if c not in self.seen]
         fresh = fresh[: max(0, self.budget.trials - len(self.seen))]
-        known = [c for c in fresh if c in self.recorded]
-        self.seen.update((c, self.recorded[c]) for c in known)
+        known = {c: self.recorded[text_of(c)] for c in fresh if text_of(c) in self.recorded}
+        self.seen |= {c: replace(e.measurement, candidate=c) for c, e in known.items()}
         self.replayed += len(known)
         left_s = self.budget.seconds - self.elapsed_s()
-        unknown = [c for c in fresh if c not in self.recorded]
+        unknown = [c for c in fresh if c not in known]
         if unknown and left_s > 0:
             found = self._profile(unknown, left_s)
             self.seen.update((m.candidate, m) for m in found if not _is_late(m))
@@ -232,7 +236,8 @@ class _Session:
         )
 
     def _playoff(self, ran: list[Measurement]) -> Measurement:
-        decided = [m for m in ran if m.candidate in self.finals]
+        finals = {text for text, entry in self.recorded.items() if entry.final}
+        decided = [m for m in ran if text_of(m.candidate) in finals]
         if self.replayed == len(self.seen) and decided:
             return decided[0]
         left_s = self.budget.seconds - self.elapsed_s()

@@ -10,7 +10,7 @@ from tuning.operators import Gemm, Operator
 from tuning.space import OUT_OF_BUDGET, Candidate, Device, Measurement
 from tuning.templates.base import Source
 
-DEVICE = Device("fake", 4, 16, 2, 32 << 10, 512 << 10, 8 << 20, 1e9, 1e9)
+DEVICE = Device("fake", 4, 16, 2, 32 << 10, 512 << 10, 8 << 20, 1e12, 1e9)
 
 UNIT = """
 #include <cstdint>
@@ -144,6 +144,7 @@ class FakeProfiler:
     settings: object
     times_ns: dict[int, float] = field(default_factory=dict)
     asked: list[list[Candidate]] = field(default_factory=list)
+    waited_s: float = 0.0
 
     def measure(
         self,

@@ -156,7 +156,7 @@ def test_hostile_parameters_are_neither_legal_nor_rendered(values) -> None:
     reason = library.rejected(operator, bad)
     assert reason
     assert "\n" not in reason
-    with pytest.raises(ValueError, match="^candidate: "):
+    with pytest.raises(ValueError, match=r"^candidate: "):
         library.render(operator, bad)
 
 

@@ -142,5 +142,5 @@ def test_a_mismatch_is_found_and_says_where() -> None:
 
 def test_a_padded_image_that_no_machine_holds_is_refused():
     most = 2**31 - 1
-    with pytest.raises(ValueError, match="operand x with its padding of shape .* is too large"):
+    with pytest.raises(ValueError, match=r"operand x with its padding of shape .* is too large"):
         Conv2d(1, 1, 1, 1, 1, (1, 1), (most, most), (most, most))

@@ -18,7 +18,7 @@ from tests.tuning.fakes import OPERATOR, FakeLibrary, FakeProfiler, FakeSpace
 from tuning.compile import ObjectCache
 from tuning.operators import Gemm
 from tuning.profile import NothingMeasuredError, Profiler, ProfileSettings
-from tuning.records import RecordKey, Records
+from tuning.records import RecordKey, Records, RecordsWarning
 from tuning.space import Candidate, Measurement
 from tuning.templates.base import TemplateLibrary
 from tuning.tuner import FINALISTS, NotRecordedError, Progress, Tuned, replay, tune
@@ -169,11 +169,59 @@ def test_replay_believes_no_record_about_a_candidate_that_nobody_proposes(tmp_pa
     records, space = Records(tmp_path / "r.jsonl"), cast(TemplateLibrary, FakeSpace())
     stranger = Candidate.of("gemm", {"tile_rows": "1>; int evil = system(0);"}, {})
     key = RecordKey.of(OPERATOR, space, QUICK)
-    records.append(key, [Measurement(stranger, "ok", 0.001, 0.001, 0.001, 9)], final=True)
+    records.append(key, [Measurement(stranger, "ok", 0.01, 0.01, 0.01, 9)], final=True)
     with pytest.raises(NotRecordedError):
         replay(OPERATOR, space, QUICK, records)
     run(fake(TIMES), records=records)
     assert replay(OPERATOR, space, QUICK, records).best.candidate.params["number"] == 17
+
+
+def test_a_record_that_only_equals_a_candidate_is_not_believed(tmp_path: Path):
+    """In Python True == 1; in a source `true` is something else."""
+    records, space = Records(tmp_path / "r.jsonl"), cast(TemplateLibrary, FakeSpace())
+    twin = Candidate.of("gemm", {"number": True}, {"threads": True})
+    assert twin == space.candidates(OPERATOR)[1]
+    key = RecordKey.of(OPERATOR, space, QUICK)
+    records.append(key, [Measurement(twin, "ok", 0.1, 0.1, 0.1, 9)], final=True)
+    with pytest.raises(NotRecordedError):
+        replay(OPERATOR, space, QUICK, records)
+    profiler = fake(TIMES)
+    assert run(profiler, records=records).best.candidate.params["number"] == 17
+    assert 1 in asked(profiler)
+    for found in (run(profiler, records=records), replay(OPERATOR, space, QUICK, records)):
+        assert all(type(value) is int for value in found.best.candidate.params.values())
+
+
+def test_a_time_that_no_device_reaches_is_not_believed(tmp_path: Path):
+    records, space = Records(tmp_path / "r.jsonl"), cast(TemplateLibrary, FakeSpace())
+    key = RecordKey.of(OPERATOR, space, QUICK)
+    absurd = space.candidates(OPERATOR)[3]
+    records.append(key, [Measurement(absurd, "ok", 1e-300, 1e-300, 1e-300, 9)], final=True)
+    with (
+        pytest.warns(RecordsWarning, match="1 times below 0.00512 ns"),
+        pytest.raises(NotRecordedError),
+    ):
+        replay(OPERATOR, space, QUICK, records)
+    with pytest.warns(RecordsWarning, match="not believed"):
+        found = run(fake(TIMES), records=records)
+    assert found.best.candidate.params["number"] == 17
+    assert found.replayed == 0
+    records.append(key, [Measurement(absurd, "ok", 1e-300, 1e-300, 1e-300, 9)], final=True)
+    with pytest.warns(RecordsWarning, match="2 times"):
+        assert replay(OPERATOR, space, QUICK, records).best == found.best
+
+
+def test_waiting_for_other_measurements_is_no_tuning_time():
+    class Waiting(FakeProfiler):
+        def measure(self, *arguments: Any, **more: Any) -> list[Measurement]:
+            self.waited_s += 1000.0
+            return super().measure(*arguments, **more)
+
+    profiler = Waiting(QUICK, TIMES, waited_s=5.0)
+    found = run(profiler, "random", budget=Budget(40, 1e6))
+    assert profiler.waited_s > 2000.0
+    assert found.seconds < 0  # nothing was really waited for
+    assert found.trials == 40
 
 
 def test_progress_counts_up():

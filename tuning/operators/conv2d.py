@@ -35,8 +35,8 @@ class Conv2d:
         epilogue: what is done before the output is stored. A bias has OC entries.
 
     Raises:
-        ValueError: a number is out of range, a tensor (the padded image is one) is too large, or the
-            output would be empty.
+        ValueError: a number is out of range, a tensor (such as the padded image) is too large, or
+            the output would be empty.
     """
 
     batch: int

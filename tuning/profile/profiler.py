@@ -54,6 +54,9 @@ class Profiler:
         library: renders candidates, and rejects those that are not legal.
         settings: how times are taken.
         objects: where compiled candidates are kept.
+
+    Attributes:
+        waited_s: seconds, so far, of waiting for other measurements on this machine.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Profiler:
     ) -> None:
         self.library, self.settings = library, settings
         self.objects = objects or ObjectCache()
+        self.waited_s = 0.0
         self._client: Client | None = None
         self._published: Operator | None = None
 
@@ -114,7 +118,9 @@ class Profiler:
             client = self._ready(operator)
             before = time.monotonic()
             with measuring():
-                deadline += time.monotonic() - before
+                waited_s = time.monotonic() - before
+                self.waited_s += waited_s
+                deadline += waited_s
                 settings = replace(self.settings, samples=samples or self.settings.samples)
                 self._run(operator, list(items.values()), client, deadline, settings)
         return [_result(items[candidate]) for candidate in candidates]

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -20,6 +21,7 @@ SCHEMA = 1
 STATUSES = ("ok", "rejected", "compile_error", "crashed", "timeout", "wrong")
 _WIDEST = 16
 _DIGITS = 24
+_DAY_NS = 86_400 * 10**9
 _TIMES = ("median_ns", "low_ns", "high_ns", "compile_s", "measure_s")
 
 
@@ -99,6 +101,15 @@ class Entry:
     at_ns: int
     final: bool = False
 
+    @property
+    def candidate(self) -> str:
+        """The candidate's text, which tells `true` from 1 where `==` does not."""
+        return text_of(self.measurement.candidate)
+
+    def is_below(self, least_ns: float) -> bool:
+        """Return whether it claims a time shorter than that."""
+        return self.measurement.ok and self.measurement.median_ns < least_ns
+
     def line(self) -> bytes:
         """Return the record as a line, the newline left out.
 
@@ -142,6 +153,8 @@ class Entry:
             raise ValueError("a part is of another type") from None
         if type(at_ns) is not int or type(final) is not bool:
             raise ValueError("at_ns or final is of another type")
+        if not 0 <= at_ns <= time.time_ns() + _DAY_NS:  # it would be the newest for ever
+            raise ValueError("at_ns is not in the past")
         _check(measurement)
         if key.digest != values.get("id"):
             raise ValueError("id does not belong to its key")
@@ -151,6 +164,11 @@ class Entry:
 def canonical(values: Mapping[str, Any]) -> str:
     """Return JSON that is equal for equal values."""
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def text_of(candidate: Candidate) -> str:
+    """Return text that is equal for candidates of equal values of equal types."""
+    return canonical(candidate.to_dict())
 
 
 def _layouts(operator: Operator) -> str:

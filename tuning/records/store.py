@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tuning.records.entry import SCHEMA, Entry, RecordKey
-from tuning.space import OUT_OF_BUDGET, Candidate, Measurement
+from tuning.space import OUT_OF_BUDGET, Measurement
 
 LONGEST_LINE = 64 << 10
 LARGEST_FILE = 1 << 30
@@ -47,7 +47,7 @@ class Records:
     def _forget(self) -> None:
         self._lines: dict[bytes, list[tuple[int, bytes]]] = {}
         self._known: dict[bytes, list[Entry]] = {}
-        self._read, self._number, self._inode = 0, 0, -1
+        self._read, self._number, self._inode, self._torn_at = 0, 0, -1, -1
 
     def find(self, key: RecordKey) -> list[Measurement]:
         """Return the newest measurement of each candidate under `key`.
@@ -57,11 +57,19 @@ class Records:
         """
         return [entry.measurement for entry in self.entries(key)]
 
-    def entries(self, key: RecordKey) -> list[Entry]:
-        """Return the newest record of each candidate under `key`; raises as `find`."""
+    def entries(self, key: RecordKey, least_ns: float = 0.0) -> list[Entry]:
+        """Return the newest record of each candidate under `key`; raises as `find`.
+
+        Times below `least_ns` are not believed: a `RecordsWarning` counts them, and what was
+        recorded before them counts.
+        """
         self._refresh()
-        found = self._parsed(key.digest.encode())
-        return list(_newest(entry for entry in found if entry.key == key).values())
+        found = [entry for entry in self._parsed(key.digest.encode()) if entry.key == key]
+        kept = [entry for entry in found if not entry.is_below(least_ns)]
+        if count := len(found) - len(kept):
+            told = f"{count} times below {least_ns:.3g} ns for {key.operator} are not believed"
+            warnings.warn(f"{self.path}: {told}", RecordsWarning, stacklevel=3)
+        return list(_newest(kept).values())
 
     def everything(self) -> list[Entry]:
         """Return all records, in the file's order per key; raises as `find`."""
@@ -164,7 +172,8 @@ class Records:
             elif line:
                 faults.append((self._number, self._foreign(line)))
         self._warn([(number, why) for number, why in faults if why])
-        if torn:
+        if torn and self._torn_at != self._read:  # else it was told before
+            self._torn_at = self._read
             told = f"{self.path}, line {self._number + 1}: cut short (its writer was ended?)"
             warnings.warn(f"{told}; skipped", RecordsWarning, stacklevel=5)
 
@@ -212,11 +221,11 @@ def _after(one: Entry, other: Entry) -> bool:
     return one.at_ns > other.at_ns
 
 
-def _newest(entries: Iterable[Entry]) -> dict[tuple[str, Candidate], Entry]:
+def _newest(entries: Iterable[Entry]) -> dict[tuple[str, str], Entry]:
     """Return (digest, candidate) -> its newest record; the later line among equally old ones."""
-    found: dict[tuple[str, Candidate], Entry] = {}
+    found: dict[tuple[str, str], Entry] = {}
     for entry in entries:
-        place = (entry.key.digest, entry.measurement.candidate)
+        place = (entry.key.digest, entry.candidate)
         if place not in found or not _after(found[place], entry):
             found[place] = entry
     return found
