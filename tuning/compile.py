@@ -139,7 +139,8 @@ class ObjectCache:
             return Compiled(None, 0.0, str(error))
         try:
             made = folder / "unit.so"
-            text = self._preludes.shortened(source, toolchain(source.compiler))
+            text, waited_s = self._preludes.shortened(source, toolchain(source.compiler))
+            start += waited_s
             done = self._call(source, text, folder, made)
             if done.returncode != 0 and source.prelude_chars:
                 done = self._call(source, source.text, folder, made)  # whatever the short cut broke

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 from experiments.setup.programs import ProgramError, run_program
@@ -32,24 +33,28 @@ class Preludes:
         self._lock = threading.Lock()
         self._known: dict[str, Path | None] = {}
 
-    def shortened(self, source: Source, version: str) -> str:
+    def shortened(self, source: Source, version: str) -> tuple[str, float]:
         """Return the text of `source`, its prelude replaced by an #include if that will do.
+
+        The second value is the seconds of waiting for another thread that makes a prelude.
 
         Never raises for a prelude that does not compile: the whole text comes back, and the
         compiler's complaint about it is the one to show. `version` is the compiler's.
         """
         begin = source.text[: source.prelude_chars]
         if not begin:
-            return source.text
+            return source.text, 0.0
         parts = (source.compiler, version, *source.flags, begin)
         key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+        start = time.monotonic()
         with self._lock:  # one thread makes it, the others wait
+            waited_s = time.monotonic() - start
             if key not in self._known:
                 self._known[key] = self._made(source, begin, self.folder / key)
             header = self._known[key]
         if header is None or not header.is_file():
-            return source.text
-        return f'#include "{header}"\n{source.text[source.prelude_chars :]}'
+            return source.text, waited_s
+        return f'#include "{header}"\n{source.text[source.prelude_chars :]}', waited_s
 
     def _made(self, source: Source, begin: str, place: Path) -> Path | None:
         header = place / "prelude.hpp"

@@ -84,10 +84,8 @@ def test_a_compiler_that_goes_wrong_is_told_in_few_words(tmp_path, body, message
 def test_a_compiler_that_hangs_is_ended(tmp_path):
     compiler = script(tmp_path / "cc", "sleep 60")
     cache = ObjectCache(tmp_path / "o", timeout_s=0.3)
-    start = time.monotonic()
     made = cache.compile([replace(TINY, compiler=compiler)])[0]
     assert "longer than 0.3 s" in made.message
-    assert time.monotonic() - start < 20
 
 
 def test_a_compiler_that_says_no_version_is_refused(tmp_path):
@@ -178,6 +176,21 @@ def test_a_shared_beginning_is_compiled_ahead_and_changes_nothing(tmp_path):
     paths = [ObjectCache(tmp_path / n).require(s) for n, s in (("a", plain), ("b", ahead))]
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert list((tmp_path / "b").glob("preludes/*/prelude.hpp.gch"))
+
+
+def test_who_waits_for_a_shared_beginning_does_not_pay_for_it(tmp_path):
+    whole = ObjectCache(tmp_path / "real").require(TINY)
+    compiler = script(
+        tmp_path / "cc",
+        f'for last; do :; done\ncase "$*" in *c++-header*) sleep 1;; esac\ncp {whole} $last',
+    )
+    begin = "// shared\n"
+    sources = [Source(f"{begin}// {n}\n", compiler, (), len(begin)) for n in range(2)]
+    made = ObjectCache(tmp_path / "o").compile(sources, jobs=2)
+    assert all(one.path is not None for one in made)
+    short, long = sorted(one.seconds for one in made)
+    assert long >= 1.0
+    assert short < long / 2
 
 
 def test_a_beginning_that_does_not_compile_is_told_like_any_other_fault(tmp_path):

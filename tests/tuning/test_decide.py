@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tests.tuning.decisions import FakeRace, FakeTuner
 from tuning.decide import RaceError, decide_padding, decide_pair
 from tuning.decide.stages import CopyStage, KernelStage
-from tuning.decide.tables import table_1, table_2, table_3
 from tuning.decide.widths import paddings
 from tuning.operators import Conv2d, Epilogue, Gemm, Pair
 from tuning.profile import NothingMeasuredError
@@ -188,20 +187,3 @@ def test_paddings_only_widen_little_and_only_what_can_be(ins, outs, lanes, epilo
                 assert copies[-1].shape == operator.operands()[-1].shape
             if padding.widens_input:
                 assert copies[0].shape == padding.padded.operands()[0].shape
-
-
-def test_tables_have_the_workloads_of_the_paper():
-    assert [row.operator.first.m for row in table_1()] == [2464, 16384, 32768, 128320]
-    assert all(row.operator.first.n == row.operator.second.k for row in table_1())
-    assert [row.operator.first.batch for row in table_2()] == [32] * 6
-    assert all(row.operator.second.is_pointwise for row in table_2())
-    assert [row.operator.batch for row in table_3()] == [32, 32, 128, 288, 32, 32]
-    # The text's averages, as far as they are remembered: 1.8 times, 16 %.
-    assert sum(row.speedup for row in table_3()) / 6 == pytest.approx(1.77, abs=0.01)
-    assert sum(row.cost or 0 for row in table_3()) / 6 == pytest.approx(0.16)
-
-
-def test_tables_scale():
-    assert [row.operator.first.m for row in table_1(0.001)] == [2, 16, 33, 128]
-    assert [row.operator.batch for row in table_3(0.001)] == [1] * 6
-    assert {row.operator.first.batch for row in table_2(2)} == {2}

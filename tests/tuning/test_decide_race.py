@@ -10,10 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.needs import need
 from tuning.compile import ObjectCache
 from tuning.decide import Race, RaceError, decide_padding, decide_pair
-from tuning.decide.race import clock_source
-from tuning.decide.racer import Copy, filled, waited_ns
+from tuning.decide.race import sequence_source
+from tuning.decide.racer import Copy, Waits, filled
 from tuning.decide.stages import CopyStage, KernelStage
 from tuning.operators import Conv2d, Epilogue, Gemm, Pair
 from tuning.profile import ProfileSettings
@@ -30,6 +31,7 @@ GEMM = Gemm(33, 9, 7)
 
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory):
+    need("torch")  # the reference
     return ObjectCache(tmp_path_factory.mktemp("objects"))
 
 
@@ -100,7 +102,10 @@ def test_kernels_that_compute_something_else_are_noticed(objects):
     )
     entrants = {"plain": (0,), "padded": (1, 2)}
     race = Race(library, SETTINGS, objects, launches=1)
-    race.run(GEMM, stages, entrants, ("plain", "padded"))  # both wrong alike
+    with pytest.raises(RaceError, match=r"numbers differ: plain: at \("):
+        race.run(GEMM, stages, entrants, ("plain", "padded"))  # both wrong alike
+    race = Race(CpuTemplates("generic", 1), SETTINGS, objects, launches=1)
+    race.run(GEMM, stages, entrants, ("plain", "padded"))
     wrong = replace(stages[2], operator=replace(GEMM, k=8, epilogue=Epilogue(("relu",))))
     with pytest.raises(RaceError, match="numbers differ: padded: differs by"):
         race.run(GEMM, (*stages[:2], wrong), entrants, ("plain", "padded"))
@@ -136,7 +141,7 @@ def test_decisions_outlive_a_crash(objects):
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 2))
 @example(40, 3, 4, 2)
 def test_copies_keep_what_is_there_and_fill_with_zeros(rows, width, wider, threads):
-    made = ObjectCache().compile([clock_source()])[0]
+    made = ObjectCache().compile([sequence_source()])[0]
     assert made.path is not None, made.message
     given_rows = np.arange(rows * width, dtype=np.float32).reshape(rows, width) + 1
     copy = Copy(ctypes.CDLL(str(made.path)), given_rows, (rows, wider), threads)
@@ -167,8 +172,26 @@ def test_filling_up_leaves_what_fits_untouched():
 
 
 def test_waiting_only_grows():
-    before = waited_ns()
-    assert 0 <= before <= waited_ns()
+    waits = Waits()
+    before = waits.total_ns()
+    assert 0 <= before <= waits.total_ns()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 10**12)), max_size=6))
+def test_waiting_never_shrinks_when_threads_end(tmp_path_factory, steps):
+    tasks = tmp_path_factory.mktemp("tasks")
+    waits, before = Waits(tasks), 0
+    for step in steps:
+        for folder in tasks.iterdir():
+            (folder / "schedstat").unlink(missing_ok=True)
+        for name, waited_ns in step.items():
+            (tasks / name).mkdir(exist_ok=True)
+            (tasks / name / "schedstat").write_text(f"5 {waited_ns} 7\n")
+        now = waits.total_ns()
+        assert now >= before
+        assert now >= max(step.values(), default=0)
+        before = now
 
 
 def test_no_launch_is_no_race(objects, library):

@@ -18,8 +18,17 @@ from experiments.paths import ROOT
 from tests.needs import need
 from tests.tuning.fakes import OPERATOR, FakeLibrary
 from tuning.compile import ObjectCache
-from tuning.profile import NothingMeasuredError, Profiler, ProfileSettings, measuring
+from tuning.operators import Conv2d
+from tuning.profile import (
+    NothingMeasuredError,
+    Profiler,
+    ProfileSettings,
+    TooLargeError,
+    measuring,
+)
+from tuning.profile.bench import Entry
 from tuning.profile.lock import lock_path
+from tuning.profile.memory import needed_bytes, wanted_output
 from tuning.space import OUT_OF_BUDGET, Measurement
 
 QUICK = ProfileSettings(threads=1, warmup=1, samples=3, min_sample_ns=10_000)
@@ -59,7 +68,7 @@ def test_times_come_with_quartiles_and_counts(shared):
         assert 0 < found.low_ns <= found.median_ns <= found.high_ns
         assert found.samples >= 1
         assert found.measure_s > 0
-    assert slow.median_ns > 2_500_000 > good.median_ns
+    assert slow.median_ns > good.median_ns  # sleeps for thousands of times the other's work
 
 
 @pytest.mark.parametrize("cache", ["warm", "cold"])
@@ -111,6 +120,38 @@ def test_a_candidate_named_twice_is_measured_once(shared):
     first, other, again = asked(shared, "good", "slow", "good")
     assert first == again
     assert other != first
+
+
+def test_an_operator_that_no_memory_holds_is_one_clear_error(shared):
+    huge = Conv2d(1, 100_000, 100_000, 100, 100, (1, 1))
+    with pytest.raises(TooLargeError, match=r"needs about .* GiB of memory, and .* are free"):
+        shared.measure(huge, [FakeLibrary().candidate("good")])
+    assert shared.measure(huge, []) == []
+    assert asked(shared, "good")[0].ok
+
+
+def test_an_allocator_that_gives_up_is_told(monkeypatch):
+    def full(*_: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory\nsomewhere")
+
+    monkeypatch.setattr("tuning.profile.memory.reference", full)
+    with pytest.raises(TooLargeError, match=r"gemm 8x8x8 none: no reference: Default.* memory$"):
+        wanted_output(OPERATOR, 0)
+
+
+@pytest.mark.parametrize("operator", [OPERATOR, Conv2d(1, 8, 8, 4, 4, padding=(9, 9))])
+def test_the_memory_that_is_needed_holds_all_tensors(operator):
+    assert needed_bytes(operator) >= sum(o.nbytes for o in operator.operands())
+
+
+def test_few_undisturbed_samples_are_not_trusted_alone():
+    entry = Entry(0, Path(), FakeLibrary().candidate("good"), True)
+    entry.samples = [5.0, 6.0, 7.0, 8.0, 9.0]
+    for clean, trusted in ((1, 5), (2, 5), (3, 3), (4, 4)):
+        entry.clean = entry.samples[:clean]
+        assert len(entry.trusted) == trusted
+    entry.samples = entry.clean = [5.0]
+    assert entry.trusted == [5.0]
 
 
 def test_no_candidates_are_no_measurements(shared):

@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from experiments.paths import ROOT
 from experiments.setup.programs import ProgramTimeoutError, run_program
@@ -17,13 +20,11 @@ from tuning.compile import ObjectCache
 from tuning.decide.ratio import Ratio, ratio_of
 from tuning.decide.stages import CopyStage, KernelStage, Stage
 from tuning.operators import Operator
-from tuning.profile import ProfileSettings, measuring
+from tuning.profile import ProfileSettings, TooLargeError, measuring
 from tuning.profile.lifeline import own_variable
+from tuning.profile.memory import wanted_output
+from tuning.profile.stopwatch import clock_source
 from tuning.templates.base import Source, TemplateLibrary
-
-FLAGS = ("-std=c++17", "-O3", "-fopenmp", "-fPIC", "-shared")
-_EVICTION = 2
-"""A cold sample writes this many times the last-level cache."""
 
 _MOST_DISTURBED = 0.5
 _STARTING_S = 60.0
@@ -96,7 +97,7 @@ class Race:
             base: its random operands are what stages read.
             stages: built once each, in this order.
             entrants: name -> indices of its stages, which run back to back.
-            equal: entrants whose outputs must agree.
+            equal: entrants whose outputs must agree, the first's with the reference.
 
         Raises:
             RaceError: there are no times; the message says why.
@@ -107,11 +108,13 @@ class Race:
             "entrants": {name: list(indices) for name, indices in entrants.items()},
             "equal": list(equal),
             "settings": self.settings.to_dict(),
-            "clock": self._compile([clock_source()])[0],
-            "evict_bytes": self._evict_bytes(),
+            "clock": self._compile([sequence_source()])[0],
+            "evict_bytes": self.settings.evict_bytes(self.library.device.l3_bytes),
         }
-        with measuring():
-            answers = [self._launch(request) for _ in range(self.launches)]
+        with TemporaryDirectory(prefix="triptych-race-") as folder:
+            request["wanted"] = str(self._publish(base, Path(folder)))
+            with measuring():
+                answers = [self._launch(request) for _ in range(self.launches)]
         found = {name: [answer["samples"][name] for answer in answers] for name in entrants}
         rounds = sum(len(launch) for launch in next(iter(found.values())))
         return Raced(found, sum(answer["disturbed"] for answer in answers) / rounds)
@@ -133,9 +136,14 @@ class Race:
             paths.append(str(made.path))
         return paths
 
-    def _evict_bytes(self) -> int:
-        cold = self.settings.cache == "cold"
-        return _EVICTION * self.library.device.l3_bytes if cold else 0
+    def _publish(self, base: Operator, folder: Path) -> Path:
+        """Write the reference's output, and return where."""
+        path = folder / "wanted.npy"
+        try:
+            np.save(path, wanted_output(base, self.settings.seed))
+        except (TooLargeError, OSError) as error:
+            raise RaceError(f"no reference to compare with: {error}") from None
+        return path
 
     def _launch(self, request: dict[str, Any]) -> dict[str, Any]:
         own = {
@@ -164,7 +172,6 @@ class Race:
         return answer
 
 
-def clock_source() -> Source:
+def sequence_source() -> Source:
     """Return the source of what calls sequences, and of the copy."""
-    text = (Path(__file__).parent / "sequence.cpp").read_text(encoding="utf-8")
-    return Source(text, "g++", FLAGS)
+    return clock_source(Path(__file__).parent / "sequence.cpp")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tuning.decide.stages import CopyStage, KernelStage
 from tuning.kernel import Kernel, aligned_empty
 from tuning.operators import operator_from_dict
-from tuning.operators.reference import as_float32, random_operands, tolerance
+from tuning.operators.reference import as_float32, mismatch, random_operands, tolerance
 from tuning.profile.lifeline import end_with_parent
 from tuning.profile.priority import ask_for_priority
 
@@ -74,6 +74,8 @@ class Runner:
         self.settings: dict[str, Any] = request["settings"]
         self.library = ctypes.CDLL(request["clock"])
         self.library.triptych_sequence_ns.restype = ctypes.c_int64
+        self.waits = Waits()
+        self.wanted: NDArray[np.float32] = np.load(request["wanted"])
         self.base = operator_from_dict(request["base"])
         self.pool = random_operands(self.base, self.settings["seed"])
         self.built: list[Kernel | Copy] = []
@@ -112,7 +114,11 @@ class Runner:
         )
 
     def disagreement(self, names: list[str]) -> str:
-        """Run each and return how its output differs from the first one's, "" if none does."""
+        """Run each and return whose output is wrong and how, "" if none is.
+
+        The first is compared with the reference, the others with the first: they may sum in
+        another order, but not compute something else.
+        """
         wanted: NDArray[np.float32] | None = None
         allowed = 2 * tolerance(self.base, self.pool)
         for name in names:
@@ -121,6 +127,8 @@ class Runner:
             found = as_float32(output, self.base.epilogue.out_dtype)
             if wanted is None:
                 wanted = found.copy()
+                if fault := mismatch(self.base, self.pool, output, self.wanted):
+                    return f"{name}: {fault}"
             elif found.shape != wanted.shape:
                 return f"{name}: shape {found.shape} instead of {wanted.shape}"
             elif not (np.abs(found - wanted) <= allowed * (1 + np.abs(wanted))).all():
@@ -161,9 +169,9 @@ class Runner:
                 calls = 1
             else:
                 self.time_ns(name, 1)
-            waited = waited_ns()
+            waited_ns = self.waits.total_ns()
             taken_ns = max(1, self.time_ns(name, calls))
-            share = (waited_ns() - waited) / taken_ns
+            share = (self.waits.total_ns() - waited_ns) / taken_ns
             yield share, taken_ns / calls
             if share <= QUIET:
                 return
@@ -179,16 +187,31 @@ class Runner:
         self.library.triptych_evict(ctypes.c_void_p(self._buffer.ctypes.data), size, threads)
 
 
-def waited_ns() -> int:
-    """Return for how long threads of this process were ready to run and had no core.
+class Waits:
+    """For how long threads of this process were ready to run and had no core.
 
-    Linux counts it per thread (Documentation/scheduler/sched-stats.rst); 0 where it does not.
+    Linux counts it per thread (Documentation/scheduler/sched-stats.rst), as long as the thread
+    lives; here the sum never shrinks.
+
+    Args:
+        tasks: the folder of threads.
     """
-    waited = 0
-    for path in Path("/proc/self/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError):  # a thread that has just ended
-            waited += int(path.read_text().split()[1])
-    return waited
+
+    def __init__(self, tasks: Path = Path("/proc/self/task")) -> None:
+        self._tasks = tasks
+        self._seen: dict[str, int] = {}
+        self._total_ns = 0
+
+    def total_ns(self) -> int:
+        """Return the nanoseconds of all threads until now; 0 where Linux does not count."""
+        for path in self._tasks.glob("*/schedstat"):
+            with contextlib.suppress(OSError, IndexError):  # a thread that has just ended
+                now_ns = int(path.read_text().split()[1])
+                before_ns = self._seen.get(path.parent.name, 0)
+                # Less than before: another thread got the number of one that ended.
+                self._total_ns += now_ns - before_ns if now_ns >= before_ns else now_ns
+                self._seen[path.parent.name] = now_ns
+        return self._total_ns
 
 
 def filled(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -64,10 +64,10 @@ class Conv2d:
                 f"kernel: {self.kernel} dilated by {self.dilation} is larger than the padded "
                 f"image of {self.height} x {self.width}"
             )
-        check_sizes((*self.operands(), self._padded()))
+        check_sizes((*self.operands(), self.padded_input()))
 
-    def _padded(self) -> Operand:
-        """Return the image with its zeros, which templates may store."""
+    def padded_input(self) -> Operand:
+        """Return the image with its zeros, which templates and the reference may store."""
         rows, columns = (
             extent + 2 * around
             for extent, around in zip((self.height, self.width), self.padding, strict=True)

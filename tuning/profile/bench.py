@@ -35,7 +35,8 @@ LONGEST_S = 1.0
 """A candidate that has run for so long, all told, stops once it has `FEWEST` samples."""
 
 FEWEST = 3
-"""Undisturbed samples that a candidate gets more turns for, if it has all others."""
+"""Undisturbed samples that a candidate gets more turns for, if it has all others; with fewer, the
+disturbed count too."""
 
 MOST_ROUNDS = 3
 """Rounds go on for that, up to this multiple of the samples asked for."""
@@ -70,8 +71,9 @@ class Entry:
 
     @property
     def trusted(self) -> list[float]:
-        """The samples that tell the time of a call: undisturbed ones if there are any."""
-        return self.clean or self.samples
+        """The samples that tell the time of a call: undisturbed ones if there are enough."""
+        enough = len(self.clean) >= min(FEWEST, len(self.samples))
+        return self.clean if enough else self.samples
 
     def is_hopeless(self, best_ns: float) -> bool:
         """Return whether it is clear that another candidate is faster."""

@@ -28,3 +28,7 @@ class NothingMeasuredError(RuntimeError):
             f"  {m.status}: {m.message[:_LONGEST]} ({m.candidate.text()})" for m in firsts.values()
         ]
         return cls("\n".join([f"{operator.text()}: nothing measured: {told}", *lines[-_MOST:]]))
+
+
+class TooLargeError(NothingMeasuredError):
+    """An operator does not fit the memory of this machine, so that no candidate can be measured."""

@@ -11,17 +11,14 @@ from typing import Any
 
 from tuning.compile import Compiled, ObjectCache
 from tuning.operators import Operator
-from tuning.operators.reference import random_operands, reference
 from tuning.profile.board import NOBODY
 from tuning.profile.client import Client, WorkerLostError
 from tuning.profile.lock import measuring
+from tuning.profile.memory import require_memory, wanted_output
 from tuning.profile.settings import ProfileSettings
 from tuning.profile.stopwatch import stopwatch_source
 from tuning.space import OUT_OF_BUDGET, Candidate, Measurement
 from tuning.templates.base import Source, TemplateLibrary
-
-_EVICTION = 2
-"""A cold sample writes this many times the last-level cache."""
 
 _LONGEST_S = 1e9
 
@@ -110,7 +107,10 @@ class Profiler:
         Raises:
             ProgramError: the compiler of the stopwatch does not work.
             OSError: the lock of this machine cannot be taken.
+            TooLargeError: the operator does not fit the memory of this machine.
         """
+        if candidates:
+            require_memory(operator)
         deadline = time.monotonic() + min(seconds, _LONGEST_S)
         items = {candidate: _Item(candidate) for candidate in candidates}
         self._compile(operator, list(items.values()), deadline)
@@ -155,13 +155,11 @@ class Profiler:
         """Return the client, with the reference's numbers on its board."""
         if self._client is None:
             made = self.objects.require(stopwatch_source())
-            cold = self.settings.cache == "cold"
-            evict_bytes = _EVICTION * self.library.device.l3_bytes if cold else 0
+            evict_bytes = self.settings.evict_bytes(self.library.device.l3_bytes)
             self._client = Client(self.settings, made, evict_bytes)
         if self.settings.check and self._published != operator:
             self._published = None
-            operands = random_operands(operator, self.settings.seed)
-            self._client.board.publish(reference(operator, operands))
+            self._client.board.publish(wanted_output(operator, self.settings.seed))
             self._published = operator
         return self._client
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+_EVICTION = 2
 _LEAST = {"threads": 1, "warmup": 0, "samples": 1, "min_sample_ns": 0, "seed": 0}
 
 
@@ -47,6 +48,10 @@ class ProfileSettings:
             raise ValueError(f"cache: {self.cache!r} is neither 'warm' nor 'cold'")
         if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
             raise ValueError(f"timeout_s: {self.timeout_s} is not a positive number of seconds")
+
+    def evict_bytes(self, l3_bytes: int) -> int:
+        """Return how much a sample writes first: twice the last-level cache if cold, else 0."""
+        return _EVICTION * l3_bytes if self.cache == "cold" else 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

@@ -31,9 +31,6 @@ PREPARE_S = 300.0
 SETTLE_S = 0.03
 """OpenBLAS's threads spin for 2^26 cycles after a call, the longest of all pools here."""
 
-_EVICTION = 2
-"""A cold sample writes this many times the last-level cache."""
-
 
 @dataclass
 class _Seat:
@@ -72,7 +69,7 @@ def contest(
     job: dict[str, Any] = {"operator": operator.to_dict(), "settings": settings.to_dict()}
     if settings.cache == "cold":
         job["stopwatch"] = str(ObjectCache().require(stopwatch_source()))
-        job["evict_bytes"] = _EVICTION * device().l3_bytes
+        job["evict_bytes"] = settings.evict_bytes(device().l3_bytes)
     with ExitStack() as stack:
         stack.enter_context(measuring())
         seats = [
