@@ -1,5 +1,8 @@
 """Random operators on random candidates of every instruction set, checked against PyTorch.
 
+Each unit has one random epilogue (pairs two), so a seed meets some fifty chains of steps, not
+all; every single activation is checked by `test_kernels_laws`, more chains by other seeds.
+
 By hand: `python -m tests.tuning.fuzz_kernels --cases 20000 [--seed S]`.
 """
 
@@ -24,7 +27,7 @@ from tuning.operators.reference import mismatch, random_operands
 from tuning.space import Candidate
 from tuning.templates.cpu.device import ISA_LANES, isas
 from tuning.templates.cpu.library import CpuTemplates, template_of
-from tuning.templates.cpu.params import GATHERS, TILES
+from tuning.templates.cpu.params import GATHERS, TILES, UNROLLS
 
 KINDS = ("gemm", "given", "conv2d", "pair_gemm", "pair_conv2d")
 LARGEST = 4096
@@ -46,10 +49,11 @@ class Unit:
 
     def candidate(self, operator: Operator, luck: np.random.Generator) -> Candidate:
         """Return a candidate with random blocks, smaller and larger than the problem."""
+        unroll = int(self.compiled["unroll"]) if self.compiled["aligned"] else 1
         blocks = {
             "block_rows": _size(luck, 600),
             "block_columns": _size(luck, 600),
-            "block_depth": _size(luck, 2000),
+            "block_depth": -(-_size(luck, 2000) // unroll) * unroll,
             "threads": int(luck.integers(1, 3)),
             "stream": bool(luck.integers(2)),
         }
@@ -68,7 +72,7 @@ def units(seed: int) -> list[Unit]:
             "isa": isa,
             "tile_rows": rows,
             "tile_vectors": vectors,
-            "unroll": int(luck.choice((1, 4, 8))),
+            "unroll": int(luck.choice(UNROLLS)),
             "gather": gather,
             "aligned": number % 4 == 3,
         }
@@ -183,7 +187,7 @@ def run_case(operator: Operator, candidate: Candidate, path: Path, seed: int) ->
 
 
 def failures(cases: int, seed: int) -> Iterator[str]:
-    """Run `cases` random cases and yield a description of each that failed."""
+    """Run `cases` random cases and yield a description of each that failed or did not run."""
     luck = np.random.default_rng([seed, 2])
     drawn, library = units(seed), CpuTemplates(threads=2)
     examples = []
@@ -198,9 +202,13 @@ def failures(cases: int, seed: int) -> Iterator[str]:
         unit, made = drawn[case % len(drawn)], objects[case % len(drawn)]
         operator = random_operator(unit, luck)
         candidate = unit.candidate(operator, luck)
-        if made.path is None or CpuTemplates(unit.isa).rejected(operator, candidate):
-            continue
-        if found := run_case(operator, candidate, made.path, case):
+        if made.path is None:
+            found = "was not compiled"
+        elif reason := CpuTemplates(unit.isa).rejected(operator, candidate):
+            found = f"was not run: {reason}"
+        else:
+            found = run_case(operator, candidate, made.path, case)
+        if found:
             yield f"case {case} of seed {seed}: {operator.text()}: {candidate.text()}: {found}"
 
 

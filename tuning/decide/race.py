@@ -23,8 +23,9 @@ from tuning.operators import Operator
 from tuning.profile import ProfileSettings, TooLargeError, measuring
 from tuning.profile.lifeline import own_variable
 from tuning.profile.memory import wanted_output
-from tuning.profile.stopwatch import clock_source
 from tuning.templates.base import Source, TemplateLibrary
+
+FLAGS = ("-std=c++17", "-O3", "-fopenmp", "-fPIC", "-shared")
 
 _MOST_DISTURBED = 0.5
 _STARTING_S = 60.0
@@ -108,7 +109,7 @@ class Race:
             "entrants": {name: list(indices) for name, indices in entrants.items()},
             "equal": list(equal),
             "settings": self.settings.to_dict(),
-            "clock": self._compile([sequence_source()])[0],
+            "clock": self._compile([clock_source()])[0],
             "evict_bytes": self.settings.evict_bytes(self.library.device.l3_bytes),
         }
         with TemporaryDirectory(prefix="triptych-race-") as folder:
@@ -172,6 +173,7 @@ class Race:
         return answer
 
 
-def sequence_source() -> Source:
+def clock_source() -> Source:
     """Return the source of what calls sequences, and of the copy."""
-    return clock_source(Path(__file__).parent / "sequence.cpp")
+    text = (Path(__file__).parent / "sequence.cpp").read_text(encoding="utf-8")
+    return Source(text, "g++", FLAGS)
