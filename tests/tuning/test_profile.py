@@ -28,7 +28,6 @@ from tuning.profile import (
 )
 from tuning.profile.bench import Entry
 from tuning.profile.lock import lock_path
-from tuning.profile.memory import needed_bytes, wanted_output
 from tuning.space import OUT_OF_BUDGET, Measurement
 
 QUICK = ProfileSettings(threads=1, warmup=1, samples=3, min_sample_ns=10_000)
@@ -128,20 +127,6 @@ def test_an_operator_that_no_memory_holds_is_one_clear_error(shared):
         shared.measure(huge, [FakeLibrary().candidate("good")])
     assert shared.measure(huge, []) == []
     assert asked(shared, "good")[0].ok
-
-
-def test_an_allocator_that_gives_up_is_told(monkeypatch):
-    def full(*_: Any) -> None:
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory\nsomewhere")
-
-    monkeypatch.setattr("tuning.profile.memory.reference", full)
-    with pytest.raises(TooLargeError, match=r"gemm 8x8x8 none: no reference: Default.* memory$"):
-        wanted_output(OPERATOR, 0)
-
-
-@pytest.mark.parametrize("operator", [OPERATOR, Conv2d(1, 8, 8, 4, 4, padding=(9, 9))])
-def test_the_memory_that_is_needed_holds_all_tensors(operator):
-    assert needed_bytes(operator) >= sum(o.nbytes for o in operator.operands())
 
 
 def test_few_undisturbed_samples_are_not_trusted_alone():

@@ -29,17 +29,28 @@ def needed_bytes(operator: Operator) -> int:
     return padded + max(operands + 3 * made, 2 * (operands + made))
 
 
-def available_bytes() -> int:
-    """Return the memory that may still be used: the machine's, or the control group's if less."""
-    found = []
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            found.append(int(line.split()[1]) << 10)
-    group = Path("/sys/fs/cgroup")
+def available_bytes(
+    meminfo: Path = Path("/proc/meminfo"), group: Path = Path("/sys/fs/cgroup")
+) -> int:
+    """Return the memory that may still be used: the machine's, or the control group's if less.
+
+    Args:
+        meminfo: what Linux tells of the machine.
+        group: the folder of the control group (version 2); its page cache counts as free.
+    """
+    free = _numbers(meminfo)["MemAvailable:"] << 10
     limit, used = group / "memory.max", group / "memory.current"
     if limit.is_file() and used.is_file() and (most := limit.read_text().strip()) != "max":
-        found.append(int(most) - int(used.read_text()))
-    return min(found)
+        cached = _numbers(group / "memory.stat")
+        held = int(used.read_text()) - cached["inactive_file"] - cached["active_file"]
+        free = min(free, int(most) - held)
+    return free
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """Return first word -> second of each line."""
+    lines = [line.split() for line in path.read_text(encoding="ascii").splitlines()]
+    return {line[0]: int(line[1]) for line in lines}
 
 
 def require_memory(operator: Operator) -> None:
