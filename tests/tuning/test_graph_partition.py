@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.needs import need
-from tests.tuning.graph_support import expected, flat_net, image, residual_net, settle
+from tests.tuning.graph_support import (
+    assert_equals,
+    expected,
+    flat_net,
+    image,
+    residual_net,
+    run_by_tvm,
+    settle,
+)
 from tuning.graph import import_torch
 from tuning.graph.functions import module_of, operator_of
 from tuning.graph.layout import to_nhwc
@@ -133,6 +141,35 @@ def test_a_value_that_others_need_is_not_fused_away() -> None:
     (node,) = partition(module).nodes
     assert node.operator.epilogue == Epilogue(("bias",))
     assert node.users == 2
+
+
+SELF_ADDED = {
+    "y + y": (lambda y: y + y, "bias"),
+    "relu(y) + y": (lambda y: y.relu() + y, "bias"),
+    "y + relu(y)": (lambda y: y + y.relu(), "bias"),
+    "relu(y) + relu(y)": (lambda y: y.relu() + y.relu(), "bias"),
+    "z + z": (lambda y: (z := y.relu()) + z, "bias+relu"),
+}
+
+
+@pytest.mark.parametrize("name", SELF_ADDED)
+def test_a_product_that_is_added_to_itself_has_no_residual(name: str) -> None:
+    from torch import nn
+
+    tail, steps = SELF_ADDED[name]
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return tail(self.conv(x))
+
+    network, example = settle(Net()), image(1, 3, 4, 4)
+    parts = partition(to_nhwc(import_torch(network, example)))
+    assert [node.operator.epilogue.text() for node in parts.nodes] == [steps]
+    assert_equals(run_by_tvm(parts.module, example), network, example)
 
 
 def test_grouped_convolutions_and_other_activations_stay_with_tvm() -> None:

@@ -32,6 +32,17 @@ def _capable() -> None:
     need("tvm")
 
 
+ADDED = {
+    "residual": lambda x, act, side: act(x) + side(act(x)),
+    "residual first": lambda x, act, side: act(side(x) + x),
+    "twice": lambda x, act, side: x + x,
+    "activated twice": lambda x, act, side: (y := act(x)) + y,
+    "itself": lambda x, act, side: act(x) + x,
+    "itself first": lambda x, act, side: x + act(x),
+}
+"""What a block may add; the last four add a product to itself, which is no residual."""
+
+
 @st.composite
 def blocks(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Return descriptions of one to four blocks."""
@@ -45,7 +56,7 @@ def blocks(draw: st.DrawFn) -> list[dict[str, Any]]:
             "bias": st.booleans(),
             "norm": st.booleans(),
             "activation": st.sampled_from([None, *ACTIVATIONS]),
-            "after": st.sampled_from([None, "max", "mean", "residual", "residual first"]),
+            "after": st.sampled_from([None, "max", "mean", *ADDED]),
             "grouped": st.booleans(),
         }
     )
@@ -72,11 +83,9 @@ def _network(described: list[dict[str, Any]], tail: str) -> nn.Module:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = self.norm(self.conv(x))
             after = self.given["after"]
-            if after == "residual first":
-                return self.act(self.side(x) + x)
+            if after in ADDED:
+                return ADDED[after](x, self.act, self.side)
             x = self.act(x)
-            if after == "residual":
-                return x + self.side(x)
             if after in ("max", "mean") and min(x.shape[2:]) > 1:
                 pool = functional.max_pool2d if after == "max" else functional.avg_pool2d
                 return pool(x, 2)

@@ -100,7 +100,17 @@ def _fits(kind: str, context: Any) -> bool:
             return False
     except (GraphError, AttributeError):
         return False
+    if _adds_itself(parts, context):
+        return False
     return _plain_activation(parts) and not has_leaking_intermediate_variables(context)
+
+
+def _adds_itself(parts: dict[str, Any], context: Any) -> bool:
+    """Whether the residual is a value of the chain itself, as in `relu(y) + y`: no operand is."""
+    if "residual" not in parts:
+        return False
+    bound = dict(context.value_to_bound_var).get(parts["residual"])
+    return bound is not None and bound in dict(context.matched_bindings)
 
 
 def _plain_conv2d(attrs: Any) -> bool:
