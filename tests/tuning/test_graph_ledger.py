@@ -11,18 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuning.graph.ledger import Ledger
+from tuning.graph.ledger import Ledger, Verdict
 from tuning.graph.options import Choice
 from tuning.graph.plain import choice_from_dict, choice_to_dict
-from tuning.operators import Gemm
+from tuning.operators import Gemm, Operator
 from tuning.records import RecordKey, RecordsError, RecordsWarning
+from tuning.space import Candidate
 
 times = st.floats(0, 1e15, allow_nan=False)
 instead = st.none() | st.builds(Gemm, *(st.integers(1, 99) for _ in range(3)))
 choices = st.builds(Choice, instead, times, times, st.booleans(), st.text())
 KEY = RecordKey("{}", "a=float32", "row-major", 1, "cpu", "v", "g++", "here", 1, "warm", True)
 OTHER = dataclasses.replace(KEY, device="elsewhere")
-GOOD = Choice(Gemm(1, 2, 3), 2.0, 1.0, True, "said the test")
+CHOICE = Choice(Gemm(1, 2, 4), 2.0, 1.0, True, "said the test")
+KERNELS: dict[Operator, Candidate | None] = {
+    Gemm(1, 2, 3): Candidate.of("gemm", {"tile_rows": 4}, {"threads": 2}),
+    Gemm(1, 2, 4): None,
+}
+GOOD = Verdict(CHOICE, KERNELS)
+BAD = Verdict(dataclasses.replace(CHOICE, applied=False), KERNELS)
 
 
 @given(choice=choices)
@@ -36,10 +43,10 @@ def test_what_was_appended_is_found_by_a_later_reader_and_the_last_counts(tmp_pa
     first = Ledger(path)
     assert first.find("pair", KEY) is None
     first.append("pair", KEY, GOOD)
-    first.append("pair", KEY, dataclasses.replace(GOOD, applied=False))
+    first.append("pair", KEY, BAD)
     first.append("padding", KEY, GOOD)
     for ledger in (first, Ledger(path)):
-        assert ledger.find("pair", KEY) == dataclasses.replace(GOOD, applied=False)
+        assert ledger.find("pair", KEY) == BAD
         assert ledger.find("padding", KEY) == GOOD
         assert ledger.find("pair", OTHER) is None
 
@@ -47,6 +54,13 @@ def test_what_was_appended_is_found_by_a_later_reader_and_the_last_counts(tmp_pa
 HOSTILE = (
     *(b"", b"{", b"[]", b"null", b'{"kind": 1}', b"\xff\xfe", b"[" * 100_000, b"9" * 10_000),
     b'{"kind": "pair", "key": "k", "applied": true}',
+    b'{"kind": "pair", "key": "k", "kernels": [1]}',
+    b'{"kind": "pair", "key": "k", "kernels": [[{"kind": "gemm"}, null]]}',
+    json.dumps(
+        {"kind": "pair", "key": "k", "kernels": []}
+        | choice_to_dict(CHOICE)
+        | {"with_ns": 10**400}
+    ).encode(),
 )
 
 
@@ -73,13 +87,13 @@ def _quiet() -> Any:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *(("without_ns", value) for value in (-1.0, "x", None, True)),
+        *(("without_ns", value) for value in (-1.0, "x", None, True, 10**400)),
         *(("applied", 1), ("reason", 3), ("instead", {"kind": "gemm"}), ("more", 1)),
     ],
 )
 def test_a_field_that_cannot_be_meant_is_refused(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        choice_from_dict(choice_to_dict(GOOD) | {field: value})
+        choice_from_dict(choice_to_dict(CHOICE) | {field: value})
 
 
 def test_a_folder_in_the_files_place_is_one_clear_error(tmp_path: Path) -> None:
@@ -95,7 +109,7 @@ def test_a_full_disk_leaves_earlier_decisions(
     ledger.append("pair", KEY, GOOD)
     before = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("tuning.graph.ledger.os.write", lambda fd, data: 3)
+        patch.setattr("tuning.records.appending.os.write", lambda fd, data: 3)
         with pytest.raises(RecordsError, match="disk full"):
             ledger.append("padding", KEY, GOOD)
     assert path.read_bytes() == before

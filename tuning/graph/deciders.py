@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from tuning.decide import Race, decide_padding, decide_pair
-from tuning.graph.ledger import Ledger
+from tuning.decide.widths import paddings
+from tuning.graph.ledger import Ledger, Verdict
 from tuning.graph.options import Choice, PadDecider, PairDecider
 from tuning.operators import Conv2d, Gemm, Operator, Pair
-from tuning.records import RecordKey
+from tuning.profile import NothingMeasuredError
+from tuning.records import RecordKey, RecordsWarning
+from tuning.space import Candidate
 from tuning.tuner import Tuned
 
 Tune = Callable[[Operator], Tuned]
@@ -18,7 +23,7 @@ def pair_decider(tune: Tune, race: Race, ledger: Ledger | None = None) -> PairDe
     """Return what says whether two operators run as one kernel.
 
     Args:
-        tune: finds kernels.
+        tune: finds kernels; asked more than once about an operator, it gives the same answer.
         race: runs both ways side by side.
         ledger: answers what it knows, and keeps what was told by times; None decides anew.
     """
@@ -30,7 +35,11 @@ def pair_decider(tune: Tune, race: Race, ledger: Ledger | None = None) -> PairDe
         choice = Choice(instead, *times, found.fuse, found.reason)
         return choice, found.ratio is not None and not found.busy
 
-    return lambda pair, _: _recorded("pair", pair, race, ledger, lambda: decide(pair))
+    def answer(pair: Pair) -> Choice:
+        question = _Question("pair", pair, [pair], [pair.first, pair.second, pair])
+        return _recorded(question, tune, race, ledger, lambda: decide(pair))
+
+    return lambda pair, _: answer(pair)
 
 
 def pad_decider(tune: Tune, race: Race, ledger: Ledger | None = None) -> PadDecider:
@@ -43,25 +52,62 @@ def pad_decider(tune: Tune, race: Race, ledger: Ledger | None = None) -> PadDeci
         choice = Choice(instead, *times, found.pad, found.reason)
         return choice, found.ratio is not None and not found.busy
 
-    return lambda operator, _: _recorded(
-        "padding", operator, race, ledger, lambda: decide(operator)
-    )
+    def answer(operator: Gemm | Conv2d) -> Choice:
+        wider = [p.padded for p in paddings(operator, race.library.device.vector_floats)]
+        question = _Question("padding", operator, wider, [operator, *wider])
+        return _recorded(question, tune, race, ledger, lambda: decide(operator))
+
+    return lambda operator, _: answer(operator)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked, what may be the answer, and whose kernels it hangs on."""
+
+    kind: str
+    operator: Operator
+    instead: Sequence[Operator]
+    depends: Sequence[Operator]
 
 
 def _recorded(
-    kind: str,
-    operator: Operator,
+    question: _Question,
+    tune: Tune,
     race: Race,
     ledger: Ledger | None,
     decide: Callable[[], tuple[Choice, bool]],
 ) -> Choice:
-    """Return the choice on record, or decide; only what times told is kept."""
+    """Return the choice on record, or decide; only what times told is kept.
+
+    A verdict holds as long as the best kernels are those that were compared: another search or a
+    larger budget may find better ones.
+    """
     if ledger is None:
         return decide()[0]
-    key = RecordKey.of(operator, race.library, race.settings)
-    choice = ledger.find(kind, key)
-    if choice is None:
-        choice, told = decide()
-        if told:
-            ledger.append(kind, key, choice)
+    key = RecordKey.of(question.operator, race.library, race.settings)
+    known = ledger.find(question.kind, key)
+    if known is not None and _credible(known.choice, question, ledger):
+        if dict(known.kernels) == dict(_best(question, tune)):
+            return known.choice
+    choice, told = decide()
+    if told:
+        ledger.append(question.kind, key, Verdict(choice, dict(_best(question, tune))))
     return choice
+
+
+def _credible(choice: Choice, question: _Question, ledger: Ledger) -> bool:
+    """Whether a choice on record answers the question; the file may hold anything."""
+    if choice.instead in question.instead:
+        return True
+    found = choice.instead.text() if choice.instead else "nothing"
+    why = f"{found} in the place of {question.operator.text()} is no answer; asked again"
+    warnings.warn(f"{ledger.path}: {question.kind}: {why}", RecordsWarning, stacklevel=2)
+    return False
+
+
+def _best(question: _Question, tune: Tune) -> Iterator[tuple[Operator, Candidate | None]]:
+    for operator in question.depends:
+        try:
+            yield operator, tune(operator).best.candidate
+        except NothingMeasuredError:
+            yield operator, None

@@ -28,22 +28,28 @@ def choice_from_dict(data: Mapping[str, Any]) -> Choice:
     """
     if data.keys() != _CHOICE:
         raise ValueError("choice: has not the fields " + ", ".join(sorted(_CHOICE)))
-    for name in ("without_ns", "with_ns"):
-        value = data[name]
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{name}: is not a number")
-        if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"{name}: is not a time in ns")
+    times = [_time_ns(name, data[name]) for name in ("without_ns", "with_ns")]
     if not isinstance(data["applied"], bool) or not isinstance(data["reason"], str):
         raise ValueError("applied, reason: are not true or false and text")
     instead = data["instead"]
     return Choice(
         operator_from_dict(instead) if instead is not None else None,
-        data["without_ns"],
-        data["with_ns"],
+        *times,
         data["applied"],
         data["reason"],
     )
+
+
+def _time_ns(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name}: is not a number")
+    try:
+        time_ns = float(value)
+    except OverflowError:
+        raise ValueError(f"{name}: is too large a number") from None
+    if not (math.isfinite(time_ns) and time_ns >= 0):
+        raise ValueError(f"{name}: is not a time in ns")
+    return time_ns
 
 
 def decision_to_dict(decision: Decision) -> dict[str, Any]:

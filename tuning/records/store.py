@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import time
@@ -11,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tuning.records.appending import append_whole
 from tuning.records.entry import SCHEMA, Entry, RecordKey
 from tuning.space import OUT_OF_BUDGET, Measurement
 
@@ -116,16 +116,7 @@ class Records:
         if not data:
             return
         with self._opened(os.O_RDWR | os.O_CREAT | os.O_APPEND, "written") as fd:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            size = os.fstat(fd).st_size
-            if size and os.pread(fd, 1, size - 1) != b"\n":
-                data = b"\n" + data  # a writer was killed within its last line
-            try:
-                if (written := os.write(fd, data)) < len(data):
-                    raise OSError(f"only {written} of {len(data)} bytes were written; disk full?")
-            except OSError:
-                os.ftruncate(fd, size)
-                raise
+            append_whole(fd, data)
 
     @contextmanager
     def _opened(self, flags: int, what: str) -> Iterator[int]:
