@@ -57,9 +57,7 @@ HOSTILE = (
     b'{"kind": "pair", "key": "k", "kernels": [1]}',
     b'{"kind": "pair", "key": "k", "kernels": [[{"kind": "gemm"}, null]]}',
     json.dumps(
-        {"kind": "pair", "key": "k", "kernels": []}
-        | choice_to_dict(CHOICE)
-        | {"with_ns": 10**400}
+        {"kind": "pair", "key": "k", "kernels": []} | choice_to_dict(CHOICE) | {"with_ns": 10**400}
     ).encode(),
 )
 

@@ -85,7 +85,7 @@ class Decision:
 
     @property
     def applied(self) -> bool:
-        """Whether it was done."""
+        """Whether it was found faster and is done; of pairs that overlap only some are."""
         return self.choice.applied
 
     @property

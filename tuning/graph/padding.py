@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tuning.graph.walk import GraphError, Scope, constant, is_constant, shape_of, value_of
-from tuning.operators import Operator
+from tuning.graph.walk import Scope, constant, is_constant, shape_of, value_of
+from tuning.operators import Conv2d, Gemm, Operator
+
+
+def widens(plain: Gemm | Conv2d, padded: Operator) -> bool:
+    """Whether `padded` is `plain` with more channels and nothing else, its weights constant."""
+    if isinstance(plain, Gemm):
+        if not isinstance(padded, Gemm) or not plain.constant_b:
+            return False
+        same = replace(plain, k=padded.k, n=padded.n) == padded
+        return same and padded.k >= plain.k and padded.n >= plain.n
+    if not isinstance(padded, Conv2d):
+        return False
+    ins, outs = padded.in_channels, padded.out_channels
+    same = replace(plain, in_channels=ins, out_channels=outs) == padded
+    return same and ins >= plain.in_channels and outs >= plain.out_channels
 
 
 def pad_args(scope: Scope, plain: Operator, padded: Operator, args: list[Any]) -> list[Any]:
-    """Return the operands of `plain` as `padded` takes them.
+    """Return the operands of `plain` as `padded`, which `widens` it, takes them.
 
-    Constants are padded now; activations by an operator of TVM, which it fuses with what comes
-    before where it can, such as the transpose of the input.
-
-    Raises:
-        GraphError: the two operators do not differ by trailing channels alone.
+    Constants are padded now, activations at every call.
     """
     made = []
     for old, new, arg in zip(plain.operands()[:-1], padded.operands()[:-1], args, strict=True):
         widths = [b - a for a, b in zip(old.shape, new.shape, strict=True)]
-        if old.name != new.name or min(widths) < 0:
-            raise GraphError(f"padding: {padded.text()} does not contain {plain.text()}")
         made.append(_pad(scope, arg, widths))
     return made
 
