@@ -82,7 +82,8 @@ class _Fixture:
 
     def choices(self) -> list[Any]:
         race, ledger = Race(library(), ProfileSettings(2)), Ledger(self.path)
-        fuses, pads = (make(self.tune, race, ledger) for make in (pair_decider, pad_decider))
+        given = (self.tune, race, ledger)
+        fuses, pads = pair_decider(*given), pad_decider(*given)
         return [fuses(PAIR, self.tune).instead, pads(CONV, self.tune).instead]
 
 

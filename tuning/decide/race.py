@@ -17,6 +17,7 @@ import numpy as np
 from experiments.paths import ROOT
 from experiments.setup.programs import ProgramTimeoutError, run_program
 from tuning.compile import ObjectCache
+from tuning.decide.copying import copy_text
 from tuning.decide.ratio import Ratio, ratio_of
 from tuning.decide.stages import CopyStage, KernelStage, Stage
 from tuning.operators import Operator
@@ -176,4 +177,4 @@ class Race:
 def clock_source() -> Source:
     """Return the source of what calls sequences, and of the copy."""
     text = (Path(__file__).parent / "sequence.cpp").read_text(encoding="utf-8")
-    return Source(text, "g++", FLAGS)
+    return Source(text + copy_text(), "g++", FLAGS)

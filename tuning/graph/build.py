@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuning.compile import ObjectCache
 from tuning.graph.codegen import generating
+from tuning.graph.copies import copy_of
 from tuning.graph.functions import operator_of, symbol_of
 from tuning.graph.layout import to_nhwc
 from tuning.graph.link import export
@@ -72,11 +73,12 @@ def optimise(
         symbol_of(function): operator_of(function)
         for function in chosen.module.functions.values()
         if function.attrs and str(dict(function.attrs).get("Codegen", "")) == PREFIX
+        if copy_of(function) is None
     }
     packer = Packer(library, objects)
     packer.prepare([(operator, tuner(operator).best.candidate) for operator in operators.values()])
     clock.lap("link")
-    with generating(tuner):
+    with generating(tuner, library.device.cores):
         lowered = relax.transform.RunCodegen()(chosen.module)
     lowered, weights = lift_weights(lowered, operators, tuner, packer)
     clock.lap("passes")

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
+from tuning.decide.copying import copy_dims
+from tuning.graph.copies import Copy, copy_of
 from tuning.graph.functions import operator_of, symbol_of
 from tuning.graph.options import Tuner
 from tuning.operators import Operator
 from tuning.space import Candidate
 from tuning.templates.cpu.render import call_blocks, call_dims, prelude, unit
 
-_TUNER: ContextVar[Tuner | None] = ContextVar("tuner", default=None)
+_TUNER: ContextVar[tuple[Tuner, int] | None] = ContextVar("tuner", default=None)
+
+COPY = "triptych_copy"
+"""The function that entries of copies call; `link` adds its object."""
 
 _ENTRY_HEAD = """
 #include <cstdint>
@@ -63,10 +69,10 @@ def register() -> None:
 
 
 @contextlib.contextmanager
-def generating(tuner: Tuner) -> Iterator[None]:
-    """Let `relax.ext.bolt` ask `tuner` for candidates within this block."""
+def generating(tuner: Tuner, threads: int) -> Iterator[None]:
+    """Let `relax.ext.bolt` ask `tuner` for candidates within this block; copies use `threads`."""
     register()
-    token = _TUNER.set(tuner)
+    token = _TUNER.set((tuner, threads))
     try:
         yield
     finally:
@@ -77,16 +83,20 @@ def _generate(functions: Any, options: Any, constant_names: Any) -> list[Any]:
     """Return C source modules for functions that `module_of` made."""
     import tvm_ffi
 
-    tuner = _TUNER.get()
-    if tuner is None:
+    context = _TUNER.get()
+    if context is None:
         raise RuntimeError("relax.ext.bolt: no tuner; build models with tuning.graph.optimise")
-    kernels = []
+    tuner, threads = context
+    kernels, copies = [], {}
     for function in functions:
-        operator = operator_of(function)
-        kernels.append((symbol_of(function), operator, tuner(operator).best.candidate))
-    symbols = [symbol for symbol, _, _ in kernels]
+        if (copy := copy_of(function)) is not None:
+            copies[symbol_of(function)] = copy
+        else:
+            operator = operator_of(function)
+            kernels.append((symbol_of(function), operator, tuner(operator).best.candidate))
+    symbols = [*(symbol for symbol, _, _ in kernels), *copies]
     create = tvm_ffi.get_global_func("runtime.CSourceModuleCreate")
-    modules = [create(entry_source(kernels), "cc", symbols, [])]
+    modules = [create(entry_source(kernels, copies, threads), "cc", symbols, [])]
     # TVM wants a name per module; that of a unit is never looked up.
     units = unit_sources(kernels).items()
     return [*modules, *(create(text, "cc", [prefix], []) for prefix, text in units)]
@@ -111,25 +121,51 @@ def unit_sources(kernels: Kernels) -> dict[str, str]:
     return found
 
 
-def entry_source(kernels: Kernels) -> str:
-    """Return the source of the entry points, which hold shapes and blocks as constants."""
+def entry_source(
+    kernels: Kernels, copies: Mapping[str, Copy] = MappingProxyType({}), threads: int = 1
+) -> str:
+    """Return the source of the entry points, which hold shapes and blocks as constants.
+
+    Args:
+        kernels: one entry each.
+        copies: symbol -> copy, as `tuning.decide` races it.
+        threads: that copies use.
+    """
     lines = [_ENTRY_HEAD]
     for prefix in dict.fromkeys(unit_prefix(o, c) for _, o, c in kernels):
         lines.append(
             f'extern "C" int64_t {prefix}_scratch_bytes(const int64_t*, const int64_t*);\n'
             f'extern "C" void {prefix}_run(void* const*, const int64_t*, const int64_t*, void*);'
         )
-    return "\n".join([*lines, *(_entry(*kernel) for kernel in kernels), ""])
+    if copies:
+        lines.append(
+            f'extern "C" void {COPY}(void* const*, const int64_t*, const int64_t*, void*);'
+        )
+    lines += [_kernel_entry(*kernel) for kernel in kernels]
+    lines += [_copy_entry(symbol, copy, threads) for symbol, copy in copies.items()]
+    return "\n".join([*lines, ""])
 
 
-def _entry(symbol: str, operator: Operator, candidate: Candidate) -> str:
+def _kernel_entry(symbol: str, operator: Operator, candidate: Candidate) -> str:
     prefix = unit_prefix(operator, candidate)
-    count = len(operator.operands())
-    dims = ", ".join(map(str, call_dims(operator)))
-    blocks = ", ".join(map(str, call_blocks(candidate)))
+    body = f"""    void* memory = scratch.reserve({prefix}_scratch_bytes(dims, blocks) + 64);
+    if (!memory) return fail("{symbol}: out of memory for scratch");
+    {prefix}_run(tensors, dims, blocks, memory);"""
+    dims, blocks = call_dims(operator), call_blocks(candidate)
+    return _entry(symbol, operator.text(), len(operator.operands()), (dims, blocks), body)
+
+
+def _copy_entry(symbol: str, copy: Copy, threads: int) -> str:
+    dims, text = copy_dims(copy.given, copy.made), f"copy {copy.given} to {copy.made}"
+    return _entry(
+        symbol, text, 2, (dims, [threads]), f"    {COPY}(tensors, dims, blocks, nullptr);"
+    )
+
+
+def _entry(symbol: str, text: str, count: int, numbers: Any, body: str) -> str:
+    dims, blocks = (", ".join(map(str, map(int, each))) for each in numbers)
     return f"""
-// {operator.text()}
-// {candidate.text()}
+// {text}
 extern "C" __attribute__((visibility("default")))
 int __tvm_ffi_{symbol}(void*, const TVMFFIAny* args, int32_t count, TVMFFIAny* result) {{
     static const int64_t dims[] = {{{dims}}};
@@ -137,9 +173,7 @@ int __tvm_ffi_{symbol}(void*, const TVMFFIAny* args, int32_t count, TVMFFIAny* r
     if (count != {count}) return fail("{symbol}: takes {count} tensors");
     void* tensors[{count}];
     for (int i = 0; i < {count}; ++i) tensors[i] = data_of(args[i]);
-    void* memory = scratch.reserve({prefix}_scratch_bytes(dims, blocks) + 64);
-    if (!memory) return fail("{symbol}: out of memory for scratch");
-    {prefix}_run(tensors, dims, blocks, memory);
+{body}
     result->type_index = kTVMFFINone;
     result->v_int64 = 0;
     return 0;

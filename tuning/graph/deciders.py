@@ -86,19 +86,19 @@ def _recorded(
         return decide()[0]
     key = RecordKey.of(question.operator, race.library, race.settings)
     known = ledger.find(question.kind, key)
-    if known is not None and _credible(known.choice, question, ledger):
-        if dict(known.kernels) == dict(_best(question, tune)):
-            return known.choice
+    if known is not None and _holds(known, question, ledger, tune):
+        return known.choice
     choice, told = decide()
     if told:
         ledger.append(question.kind, key, Verdict(choice, dict(_best(question, tune))))
     return choice
 
 
-def _credible(choice: Choice, question: _Question, ledger: Ledger) -> bool:
-    """Whether a choice on record answers the question; the file may hold anything."""
+def _holds(known: Verdict, question: _Question, ledger: Ledger, tune: Tune) -> bool:
+    """Whether a verdict answers the question, by the best kernels; the file may hold anything."""
+    choice = known.choice
     if choice.instead in question.instead:
-        return True
+        return dict(known.kernels) == dict(_best(question, tune))
     found = choice.instead.text() if choice.instead else "nothing"
     why = f"{found} in the place of {question.operator.text()} is no answer; asked again"
     warnings.warn(f"{ledger.path}: {question.kind}: {why}", RecordsWarning, stacklevel=2)

@@ -8,6 +8,9 @@ from typing import Any
 
 from experiments.setup.programs import ProgramError, run_program
 from tuning.compile import ObjectCache
+from tuning.decide.copying import copy_text
+from tuning.decide.race import FLAGS as RACE_FLAGS
+from tuning.graph.codegen import COPY
 from tuning.graph.walk import GraphError
 from tuning.templates.base import Source
 from tuning.templates.cpu.render import FLAGS, ISA_FLAGS
@@ -46,15 +49,13 @@ class _Linker:
 
 
 def _join(output: Path, files: Sequence[Path], isa: str, objects: ObjectCache) -> None:
-    from tvm_ffi.libinfo import include_paths
-
     ready = [file for file in files if file.suffix == ".o"]
     texts = [file.read_text(encoding="utf-8") for file in files if file.suffix != ".o"]
-    # The cache names every object .so; the linker looks at what is inside.
-    compile_only = tuple("-c" if flag == "-shared" else flag for flag in FLAGS)
-    flags = (*compile_only, *ISA_FLAGS[isa], *(f"-I{folder}" for folder in include_paths()))
-    made = objects.compile([Source(text, _COMPILER, flags) for text in texts])
-    for result in made:
+    flags = (*_compile_only(FLAGS), *ISA_FLAGS[isa], *_tvm_flags())
+    sources = [Source(text, _COMPILER, flags) for text in texts]
+    if any(COPY in text for text in texts):  # with the flags that it was raced with
+        sources.append(Source(copy_text(), _COMPILER, _compile_only(RACE_FLAGS)))
+    for result in objects.compile(sources):
         if result.path is None:
             raise GraphError(f"generated source does not compile: {result.message[:500]}")
         ready.append(result.path)
@@ -63,3 +64,17 @@ def _join(output: Path, files: Sequence[Path], isa: str, objects: ObjectCache) -
         run_program(command, timeout_s=_LINK_TIMEOUT_S)
     except ProgramError as error:
         raise GraphError(f"the model does not link: {error}") from error
+
+
+def _compile_only(flags: Sequence[str]) -> tuple[str, ...]:
+    """Return flags without linking; the cache names objects .so, the linker looks inside."""
+    return tuple("-c" if flag == "-shared" else flag for flag in flags)
+
+
+def _tvm_flags() -> tuple[str, ...]:
+    """Return where TVM's headers are, and their version: the cache must not outlive them."""
+    import tvm_ffi
+    from tvm_ffi.libinfo import include_paths
+
+    version = f"-DTRIPTYCH_TVM_FFI={tvm_ffi.__version__}"
+    return (version, *(f"-I{folder}" for folder in include_paths()))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tuning.graph.walk import Scope, constant, is_constant, shape_of, value_of
+from tuning.graph.copies import Copy, Emit
+from tuning.graph.walk import constant, is_constant, value_of
 from tuning.operators import Conv2d, Gemm, Operator
 
 
@@ -25,37 +26,23 @@ def widens(plain: Gemm | Conv2d, padded: Operator) -> bool:
     return same and ins >= plain.in_channels and outs >= plain.out_channels
 
 
-def pad_args(scope: Scope, plain: Operator, padded: Operator, args: list[Any]) -> list[Any]:
+def pad_args(plain: Operator, padded: Operator, args: list[Any], emit: Emit) -> list[Any]:
     """Return the operands of `plain` as `padded`, which `widens` it, takes them.
 
-    Constants are padded now, activations at every call.
+    Constants are padded now, activations by a copy at every call.
     """
     made = []
     for old, new, arg in zip(plain.operands()[:-1], padded.operands()[:-1], args, strict=True):
         widths = [b - a for a, b in zip(old.shape, new.shape, strict=True)]
-        made.append(_pad(scope, arg, widths))
+        if any(widths) and is_constant(arg):
+            arg = constant(np.pad(value_of(arg), [(0, width) for width in widths]))
+        elif any(widths):
+            arg = emit(Copy(old.shape, new.shape), arg)
+        made.append(arg)
     return made
 
 
-def slice_output(scope: Scope, plain: Operator, made: Any) -> Any:
+def slice_output(plain: Operator, padded: Operator, output: Any, emit: Emit) -> Any:
     """Return the output of a padded operator without its padding."""
-    from tvm import relax
-
-    wanted = plain.operands()[-1].shape
-    given = shape_of(made)
-    if given == wanted:
-        return made
-    axes = [axis for axis, (a, b) in enumerate(zip(given, wanted, strict=True)) if a != b]
-    ends = [wanted[axis] for axis in axes]
-    return scope.emit(relax.op.strided_slice(made, axes, [0] * len(axes), ends))
-
-
-def _pad(scope: Scope, arg: Any, widths: list[int]) -> Any:
-    from tvm import relax
-
-    if not any(widths):
-        return arg
-    if is_constant(arg):
-        return constant(np.pad(value_of(arg), [(0, width) for width in widths]))
-    flat = [number for width in widths for number in (0, width)]
-    return scope.emit(relax.op.nn.pad(arg, flat))
+    copy = Copy(padded.operands()[-1].shape, plain.operands()[-1].shape)
+    return output if copy.given == copy.made else emit(copy, output)

@@ -28,13 +28,14 @@ def choice_from_dict(data: Mapping[str, Any]) -> Choice:
     """
     if data.keys() != _CHOICE:
         raise ValueError("choice: has not the fields " + ", ".join(sorted(_CHOICE)))
-    times = [_time_ns(name, data[name]) for name in ("without_ns", "with_ns")]
+    without_ns, with_ns = (_time_ns(name, data[name]) for name in ("without_ns", "with_ns"))
     if not isinstance(data["applied"], bool) or not isinstance(data["reason"], str):
         raise ValueError("applied, reason: are not true or false and text")
     instead = data["instead"]
     return Choice(
         operator_from_dict(instead) if instead is not None else None,
-        *times,
+        without_ns,
+        with_ns,
         data["applied"],
         data["reason"],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tuning.graph.copies import Copy, add_copies, copies_of
 from tuning.graph.decisions import Decider
 from tuning.graph.functions import add_functions
 from tuning.graph.options import Answer, Decision, GraphOptions, Layer, Tuner
@@ -77,7 +78,16 @@ def select(parts: Parts, tuner: Tuner, options: GraphOptions) -> Selection:
     if failure is not None and not layers:
         raise failure
     module = add_functions(parts.module, symbols, left)
-    return Selection(_apply(module, steps, symbols), layers, decider.made, left)
+    copies = _copies(steps)
+    module = _apply(add_copies(module, copies), steps, symbols, copies)
+    return Selection(module, layers, decider.made, left)
+
+
+def _copies(steps: dict[Any, _Step | None]) -> dict[Copy, str]:
+    """Return copy -> symbol of all that padded steps may need."""
+    pairs = [(step.operator, step.padded) for step in steps.values() if step]
+    found = [copy for plain, padded in pairs if padded for copy in copies_of(plain, padded)]
+    return {copy: f"bolt_copy_{place}" for place, copy in enumerate(dict.fromkeys(found))}
 
 
 def _pairs(nodes: list[Node], decider: Decider) -> dict[Any, _Step | None]:
@@ -131,8 +141,12 @@ def _apply(
     module: tvm.IRModule,
     steps: dict[Any, _Step | None],
     symbols: dict[Operator, str],
+    copies: dict[Copy, str],
 ) -> tvm.IRModule:
     from tvm import relax
+
+    def call(scope: Scope, symbol: str, args: list[Any]) -> Any:
+        return scope.emit(relax.Call(module.get_global_var(symbol), args))
 
     def rule(scope: Scope, var: Any, value: Any) -> Any:
         if var is None or isinstance(value, relax.Tuple):
@@ -143,11 +157,16 @@ def _apply(
         if step is None:  # the first of a pair: its operands go to the second
             return value
         args = [scope.resolve(arg) for arg in step.args]
-        if step.padded:
-            args = pad_args(scope, step.operator, step.padded, args)
-        called = module.get_global_var(symbols[step.padded or step.operator])
-        made = scope.emit(relax.Call(called, args))
-        return slice_output(scope, step.operator, made) if step.padded else made
+        padded = step.padded
+        if padded is None:
+            return call(scope, symbols[step.operator], args)
+
+        def copied(copy: Copy, tensor: Any) -> Any:
+            return call(scope, copies[copy], [tensor])
+
+        args = pad_args(step.operator, padded, args, copied)
+        output = call(scope, symbols[padded], args)
+        return slice_output(step.operator, padded, output, copied)
 
     module = rewrite(module, rule)
     return relax.transform.DeadCodeElimination(["main"])(module)

@@ -12,6 +12,9 @@ import numpy as np
 from tuning.graph.model import BuiltModel
 from tuning.profile import measuring
 
+_SETTLE_S = 0.03
+"""An idle thread of libgomp may spin for 20 ms, and hold a core that the next model wants."""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -33,6 +36,9 @@ def times_ns(
 ) -> dict[str, list[float]]:
     """Return name -> one time per round; in every round each model runs once, in turn.
 
+    Before each timed call there is a pause, in which threads of the pools that the model before
+    used stop spinning (TVM's, OpenMP's), and an untimed call, which wakes those of this model.
+
     Args:
         models: of one image shape; they share this process, and nothing else is measured meanwhile.
         rounds: timed rounds.
@@ -47,6 +53,8 @@ def times_ns(
     with measuring():
         for round_ in range(warmup + rounds):
             for name, model in models.items():
+                time.sleep(_SETTLE_S)
+                model.call(given)
                 start = time.perf_counter_ns()
                 model.call(given)
                 if round_ >= warmup:
