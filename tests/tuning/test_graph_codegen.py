@@ -13,9 +13,12 @@ import pytest
 from tests.needs import need
 from tests.tuning.graph_support import GuessingTuner, flat_net, image, library, residual_net
 from tuning.compile import Compiled, ObjectCache
+from tuning.decide.copying import copy_text
 from tuning.graph import BuiltModel, GraphError, import_torch, optimise
 from tuning.graph.codegen import entry_source, unit_sources
+from tuning.graph.copies import Copy
 from tuning.graph.functions import module_of
+from tuning.graph.link import Linker
 from tuning.operators import Conv2d, Epilogue
 from tuning.operators.reference import random_operands, reference, tolerance
 from tuning.templates.base import Source
@@ -126,3 +129,49 @@ def test_codegen_outside_a_build_is_refused() -> None:
         builder.emit_func_output(made)
     with pytest.raises(RuntimeError, match=r"build models with tuning\.graph\.optimise"):
         relax.transform.RunCodegen()(builder.get())
+
+
+def test_a_padded_operator_runs_the_copy_that_the_race_times() -> None:
+    from tuning.decide.race import clock_source
+
+    assert copy_text() in clock_source().text
+    copies = {"wider": Copy((2, 5, 3), (2, 5, 4)), "narrower": Copy((6, 8), (6, 7))}
+    source = entry_source([], copies, threads=2)
+    assert source.count("triptych_copy(tensors, dims, blocks, nullptr)") == 2
+    for numbers in ("10, 3, 4", "6, 8, 7"):
+        assert f"dims[] = {{{numbers}}};\n    static const int64_t blocks[] = {{2}}" in source
+
+
+def test_a_copy_that_changes_more_than_the_width_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than the innermost width"):
+        entry_source([], {"copy": Copy((2, 3), (3, 4))})
+
+
+def test_text_of_a_candidate_is_not_part_of_the_source() -> None:
+    ((symbol, operator, candidate),) = _kernels(SMALL)
+    source = entry_source([(symbol, operator, candidate)])
+    assert candidate.text() not in source
+
+
+class _Remembering(ObjectCache):
+    """Keeps what it was asked to compile, and compiles nothing."""
+
+    def compile(
+        self, sources: Sequence[Source], jobs: int | None = None, deadline: float = math.inf
+    ) -> list[Compiled]:
+        self.sources = list(sources)
+        return [Compiled(None, 0.0, "not wanted") for _ in sources]
+
+
+def test_another_version_of_tvms_headers_is_another_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, digests = tmp_path / "entry.c", set()
+    source.write_text(entry_source(_kernels(SMALL)))
+    for version in ("0.1.14.post1", "0.1.15"):
+        monkeypatch.setattr("tvm_ffi.__version__", version)
+        cache = _Remembering(tmp_path / "objects")
+        with pytest.raises(GraphError, match="not wanted"):
+            Linker("generic", cache)(str(tmp_path / "model.so"), [str(source)])
+        digests.add(cache.sources[0].digest)
+    assert len(digests) == 2

@@ -31,10 +31,10 @@ def export(executable: Any, path: Path, isa: str, objects: ObjectCache) -> None:
     Raises:
         GraphError: a source does not compile, or the parts do not link.
     """
-    executable.export_library(str(path), fcompile=_Linker(isa, objects))
+    executable.export_library(str(path), fcompile=Linker(isa, objects))
 
 
-class _Linker:
+class Linker:
     """What `export_library` calls with the files that it wrote."""
 
     object_format = "o"
