@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 
 from tests.needs import need
-from tests.tuning.decisions import FakeTuner
 from tests.tuning.graph_support import (
     Guessed,
     GuessingTuner,
@@ -27,15 +25,11 @@ from tuning.graph import (
     Choice,
     GraphError,
     GraphOptions,
-    PairDecider,
     Tuner,
     import_torch,
     optimise,
 )
-from tuning.graph.layout import to_nhwc
-from tuning.graph.partition import partition
-from tuning.graph.select import select
-from tuning.operators import Conv2d, Epilogue, Gemm, Operator, Pair
+from tuning.operators import Conv2d, Gemm, Operator, Pair
 from tuning.profile import NothingMeasuredError
 
 pytestmark = pytest.mark.usefixtures("_capable")
@@ -113,59 +107,22 @@ def test_a_pair_is_one_layer_if_it_was_faster_and_two_if_not() -> None:
         assert decision.choice.reason in decision.text()
 
 
-def _saving(saved: Sequence[float]) -> PairDecider:
-    """Return a decider by whose word the n-th different pair saves the n-th time."""
-    left = list(saved)
-
-    def decide(pair: Pair, tuner: Tuner) -> Choice:
-        with_ns = 1.0
-        saved_ns = left.pop(0)
-        return Choice(pair, with_ns + saved_ns, with_ns, saved_ns > 0, "said the test")
-
-    return decide
-
-
-@pytest.mark.parametrize(
-    ("saved", "wanted"),
-    [
-        ((3, 4, 3), "pair pair"),
-        ((1, 9, 1), "conv2d pair conv2d"),
-        ((5, 4, 0), "pair conv2d conv2d"),
-        ((4, 5, 0), "conv2d pair conv2d"),
-        ((0, 0, 0), "conv2d conv2d conv2d conv2d"),
-    ],
-)
-def test_of_a_chain_of_pairs_those_that_save_most_run(saved: Sequence[float], wanted: str) -> None:
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_classifier_of_many_rows_per_image_equals_pytorch(name: str) -> None:
+    import torch
     from torch import nn
 
-    layers = [nn.Conv2d(c, c + 1, 1) for c in range(3, 7)]
-    parts = partition(to_nhwc(import_torch(settle(nn.Sequential(*layers)), image(1, 3, 4, 4))))
-    options = GraphOptions(decide_pair=_saving(saved))
-    chosen = select(parts, FakeTuner(), options)
-    kinds = [type(layer.operator).__name__.lower() for layer in chosen.layers]
-    assert " ".join(kinds) == wanted
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up, self.down = nn.Linear(5, 7), nn.Linear(7, 5)
 
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.down(torch.relu(self.up(x))) + x
 
-def _other(operator: Gemm | Conv2d, tuner: Tuner) -> Choice:
-    """Say that an operator runs as another one whose operands have fitting shapes."""
-    other = dataclasses.replace(operator, epilogue=Epilogue(("bias", "gelu")))
-    return Choice(other, 2.0, 1.0, True, "said the test")
-
-
-def _other_pair(pair: Pair, tuner: Tuner) -> Choice:
-    return Choice(Pair(pair.second, pair.second), 2.0, 1.0, True, "said the test")
-
-
-@pytest.mark.parametrize(
-    "options", [GraphOptions(decide_padding=_other), GraphOptions(decide_pair=_other_pair)]
-)
-def test_an_operator_that_computes_something_else_is_refused(options: GraphOptions) -> None:
-    from torch import nn
-
-    layers = [nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1)]
-    module = import_torch(settle(nn.Sequential(*layers)), image(1, 4, 4, 4))
-    with pytest.raises(GraphError, match="does not compute"):
-        optimise(module, GuessingTuner(library()), library(), options)
+    model, example = settle(Net()), image(2, 3, 5)
+    built = _build(model, example, OPTIONS[name])
+    assert_equals(built.run(example.numpy()), model, example)
 
 
 def test_padding_is_decided_once_per_operator_and_listed() -> None:

@@ -100,14 +100,14 @@ def _network(described: list[dict[str, Any]], tail: str) -> nn.Module:
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = self.blocks(x)
-            if tail == "flat":
-                x = torch.flatten(x, 1)
+            if tail in ("flat", "rows"):
+                x = torch.flatten(x, 1 if tail == "flat" else 2)
             return self.classify(x.mean((2, 3)) if tail == "mean" else x)
 
     return Net()
 
 
-@given(described=blocks(), tail=st.sampled_from(["image", "mean", "flat"]), data=st.data())
+@given(described=blocks(), tail=st.sampled_from(["image", "mean", "flat", "rows"]), data=st.data())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_random_network_equals_pytorch(described: Any, tail: str, data: st.DataObject) -> None:
     import torch

@@ -11,7 +11,7 @@ from tuning.graph.functions import add_functions
 from tuning.graph.options import Answer, Decision, GraphOptions, Layer, Tuner
 from tuning.graph.padding import pad_args, slice_output
 from tuning.graph.partition import Node, Parts
-from tuning.graph.walk import Scope, rewrite
+from tuning.graph.walk import Scope, rewrite, shape_of
 from tuning.operators import Conv2d, Gemm, Operator, Pair
 from tuning.profile import NothingMeasuredError
 
@@ -156,20 +156,33 @@ def _apply(
         step = steps[var]
         if step is None:  # the first of a pair: its operands go to the second
             return value
-        args = [scope.resolve(arg) for arg in step.args]
+        args = [
+            _shaped(scope, scope.resolve(arg), operand.shape)
+            for arg, operand in zip(step.args, step.operator.operands(), strict=False)
+        ]
         padded = step.padded
         if padded is None:
-            return call(scope, symbols[step.operator], args)
+            return _shaped(scope, call(scope, symbols[step.operator], args), shape_of(var))
 
         def copied(copy: Copy, tensor: Any) -> Any:
             return call(scope, copies[copy], [tensor])
 
         args = pad_args(step.operator, padded, args, copied)
         output = call(scope, symbols[padded], args)
-        return slice_output(step.operator, padded, output, copied)
+        output = slice_output(step.operator, padded, output, copied)
+        return _shaped(scope, output, shape_of(var))
 
     module = rewrite(module, rule)
     return relax.transform.DeadCodeElimination(["main"])(module)
+
+
+def _shaped(scope: Scope, tensor: Any, shape: tuple[int, ...]) -> Any:
+    """Return a tensor in an operator's own shape, a view: a product takes all rows as one axis."""
+    from tvm import relax
+
+    if shape_of(tensor) == shape:
+        return tensor
+    return scope.emit(relax.op.reshape(tensor, shape))
 
 
 def tuned_once(tuner: Tuner) -> Tuner:
