@@ -180,7 +180,7 @@ def _groups(
         return [], ()
     table = table.loc[table[claim.metric].notna()]
     statistic = claim.statistic
-    if statistic.kind in ("mean", "geomean"):
+    if statistic.kind in ("mean", "geomean", "min", "max"):
         chosen = statistic.policy
         rows = table if chosen is None else table.loc[table["policy"] == chosen]
         values = rows.loc[:, claim.metric]
@@ -242,8 +242,8 @@ def _estimate(groups: list[list[float]], statistic: Statistic) -> Estimate | Non
     if statistic.kind == "geomean":
         return geometric_mean_interval(groups)
     estimates = [mean_interval([group]) for group in groups]
-    if statistic.kind == "max_ratio":
+    if statistic.kind in ("max", "max_ratio"):
         return max(estimates, key=lambda e: e.value)
-    if statistic.kind == "min_ratio":
+    if statistic.kind in ("min", "min_ratio"):
         return min(estimates, key=lambda e: e.value)
     return mean_interval(groups)

@@ -56,14 +56,15 @@ class Statistic(Part):
     """How a claim's value is computed from the runs.
 
     `mean`: the metric's mean over the runs of `policy`. `geomean`: their geometric mean, for
-    metrics that are ratios. `ratio`: the metric of `policy` divided
+    metrics that are ratios. `min` and `max`: the metric is averaged over seeds at each point and
+    the extreme point taken, for statements on every point. `ratio`: the metric of `policy` divided
     by that of `over`, pair by pair (same point of the sweep, same seed), then the mean. `max_ratio`
     and `min_ratio`: the ratio is averaged over seeds at each point and the extreme point taken.
     `scaling`: the metric of `policy` at the points of `where` divided by the same policy's at the
     points with `over_where` in place of it (same other axes, same seed), then the mean.
     """
 
-    kind: Literal["mean", "geomean", "ratio", "max_ratio", "min_ratio", "scaling"]
+    kind: Literal["mean", "geomean", "min", "max", "ratio", "max_ratio", "min_ratio", "scaling"]
     policy: Name | None = None
     over: Name | None = None
     where: dict[AxisName, Any] = Field(default_factory=dict, description="only these points")
@@ -73,7 +74,7 @@ class Statistic(Part):
 
     @model_validator(mode="after")
     def _pair(self) -> Statistic:
-        paired = self.kind not in ("mean", "geomean", "scaling")
+        paired = self.kind in ("ratio", "max_ratio", "min_ratio")
         if paired and (self.policy is None or self.over is None):
             raise ValueError(f"statistic {self.kind!r} needs both policy and over")
         if not paired and self.over is not None:

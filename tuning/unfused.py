@@ -17,9 +17,12 @@ from tuning.templates.cpu import render as rendering
 
 _PASS = """
 extern "C" __attribute__((visibility("default")))
-void triptych_epilogue(float* d, const float* bias, const float* residual, int64_t rows,
-                       int64_t columns, int threads) {
+void triptych_epilogue(void* const* args, const int64_t* dims, const int64_t* blocks, void*) {
     using E = triptych_unit::E;
+    float* d = (float*)args[0];
+    const float *bias = (const float*)args[1], *residual = (const float*)args[2];
+    int64_t rows = dims[0], columns = dims[1];
+    int threads = (int)blocks[0];
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t i = 0; i < rows; ++i) {
         float* p = d + i * columns;
@@ -57,7 +60,10 @@ def render_pass(operator: Operator, candidate: Candidate) -> Source:
 
 
 class EpiloguePass:
-    """Applies an operator's epilogue to a tensor in place, on `threads` threads."""
+    """Applies an operator's epilogue to a tensor in place, on `threads` threads.
+
+    It is called like a kernel: `entry` is what `Kernel.entry` is.
+    """
 
     def __init__(
         self,
@@ -72,17 +78,20 @@ class EpiloguePass:
         columns = output.shape[-1]
         has = operator.epilogue
         self._kept = [output]
-        self._args: list[Any] = [_pointer(output)]
         for name, wanted in (("bias", has.has_bias), ("residual", has.has_residual)):
             given = np.ascontiguousarray(operands[name], np.float32) if wanted else output
             self._kept.append(given)
-            self._args.append(_pointer(given))
-        self._args += [ctypes.c_int64(output.size // columns), ctypes.c_int64(columns), threads]
+        self._args = (ctypes.c_void_p * 3)(*(array.ctypes.data for array in self._kept))
+        self._dims = (ctypes.c_int64 * 2)(output.size // columns, columns)
+        self._blocks = (ctypes.c_int64 * 1)(threads)
+
+    @property
+    def entry(self) -> tuple[int, int, int, int, int]:
+        """Addresses of the function and of its four arguments, for a caller that is compiled."""
+        function = ctypes.cast(self._run, ctypes.c_void_p).value or 0
+        args, dims, blocks = map(ctypes.addressof, (self._args, self._dims, self._blocks))
+        return function, args, dims, blocks, 0
 
     def __call__(self) -> None:
         """Apply it once more."""
-        self._run(*self._args)
-
-
-def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
+        self._run(self._args, self._dims, self._blocks, None)

@@ -154,6 +154,24 @@ def bench(config: TuningConfig, search: str, seed: int) -> Iterator[Bench]:
         yield Bench(folder, library, settings, objects, profiler, records, search, budget, seed)
 
 
+def sequence(path: Path, entries: Sequence[tuple[int, ...]]) -> Callable[[], object]:
+    """Return what runs kernels one after another by one call of `tuning/decide/sequence.cpp`.
+
+    Args:
+        path: the compiled source.
+        entries: of each kernel, in order; who has the kernel must keep it alive.
+    """
+    import ctypes
+
+    from tuning.decide.racer import Step
+
+    run = ctypes.CDLL(str(path)).triptych_sequence_ns
+    run.restype = ctypes.c_int64
+    steps = (Step * len(entries))(*(Step(*entry) for entry in entries))
+    count, once = ctypes.c_int64(len(entries)), ctypes.c_int64(1)
+    return lambda: run(steps, count, once)
+
+
 FEWEST_CLEAN = 3
 """Undisturbed samples from which on the others do not count."""
 
@@ -171,8 +189,9 @@ def interleaved(
     the profiler: two threads that wait for each other lose milliseconds by it.
 
     Each sample repeats its function so often that it takes `least_s` at least, so that the clock
-    does not count. Turns spread a drift of the machine over all of them. `settle_s` is a pause
-    before each sample, in which threads of another pool stop spinning.
+    does not count. Turns spread a drift of the machine over all of them. `settle_s` is for calls
+    of different thread pools: a pause before each sample, in which the threads of the pool that
+    ran before stop spinning, then an untimed call, which wakes the threads of this one.
     """
     from tuning.profile import measuring
 
@@ -190,7 +209,9 @@ def interleaved(
         for round_ in range(samples):
             turn = round_ % len(names)
             for name in (*names[turn:], *names[:turn]):
-                time.sleep(settle_s)
+                if settle_s:
+                    time.sleep(settle_s)
+                    calls[name]()
                 found[name].append(_sample(calls[name], repeats[name]))
     return {name: undisturbed(taken) for name, taken in found.items()}
 

@@ -39,15 +39,14 @@ def outcome(config: TuningOperatorConfig, policy: str, seed: int) -> Outcome:
                 name = METASCHEDULE if by_templates else "ours"
                 entrants.append(Entrant.tvm(rival.library, name))
             told |= _told_of(rival) if by_templates else _spent_by(rival)
-            said = filter(None, [rival.status, f"cost model {rival.cost_model}", rival.message])
-            notes.append(f"MetaSchedule: {'; '.join(said)}")
+            told["metaschedule_cut"] = int(rival.status == "timeout")
+            notes.append(_said_of(rival, trials, budget_s))
         entrants += [Entrant.vendor(name) for name in config.vendors]
         timings = contest(operator, entrants, place.settings)
-    found = {name: t.median_ns if t.ok else None for name, t in timings.items()}
     for timing in timings.values():
         told_of = [timing.status if not timing.ok else "", timing.message, timing.notes]
         notes.append(f"{timing.name}: {'; '.join(filter(None, [*told_of, timing.version]))}")
-    metrics = metrics_of(found, operator.flops, told)
+    metrics = metrics_of(timings, operator.flops, told)
     return Outcome(metrics, {"curve": _columns(curves), "timings": _rows(timings)}, notes)
 
 
@@ -75,6 +74,14 @@ def _told_of(rival: MetaTuned) -> dict[str, Scalar]:
         "metaschedule_trials": rival.trials,
         "metaschedule_failed": rival.build_errors + rival.run_errors,
     }
+
+
+def _said_of(rival: MetaTuned, trials: int, budget_s: float) -> str:
+    """Return the note on MetaSchedule's tuning."""
+    cut = f"cut off after {budget_s:g} s with {rival.trials} of {trials} trials per function"
+    ended = cut if rival.status == "timeout" else rival.status
+    said = filter(None, [ended, f"cost model {rival.cost_model}", rival.message])
+    return f"MetaSchedule: {'; '.join(said)}"
 
 
 def _spent_by(rival: MetaTuned) -> dict[str, Scalar]:

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from experiments.kinds.serving_workloads import known
-from experiments.kinds.tuning_bench import interleaved, middle, objects_of, settings_of
-from experiments.kinds.tuning_shapes import TuningConfig
+from experiments.kinds.tuning_bench import (
+    objects_of,
+    settings_of,
+    spent_on,
+)
+from experiments.kinds.tuning_shapes import WarmConfig
 from policies.search.base import Budget
-from tuning.models import MODELS
-from tuning.models.variant import Variant
+from tuning.models import FAMILIES, MODELS
+from tuning.models.variant import STAGES, Variant, aligned
 
 if TYPE_CHECKING:
     from tuning.graph import BuiltModel
     from tuning.graph.session import Session
 
-LAYOUTS = {"eager NCHW": "contiguous_format", "eager NHWC": "channels_last"}
 LARGEST_ERROR = 1e-3
 """Of an output's difference from PyTorch's, over the largest output."""
-SETTLE_S = 0.03
-"""Pause before each timed call: threads of the pool that ran before stop spinning by then."""
 
 
-class NetworkConfig(TuningConfig):
+class NetworkConfig(WarmConfig):
     """Which network."""
 
     model: str = Field(description="Its name, such as resnet50.")
@@ -40,6 +40,18 @@ class NetworkConfig(TuningConfig):
     deepen: bool = Field(
         default=False, description="RepVGG: a 1x1 convolution after each 3x3 but the last."
     )
+    widths: list[Annotated[int, Field(ge=1, le=1 << 14)]] | None = Field(
+        default=None,
+        min_length=STAGES,
+        max_length=STAGES,
+        description="RepVGG: channels of the five stages; the paper's if null.",
+    )
+    align: int = Field(
+        default=1, ge=1, le=1024, description="RepVGG: multiple that `widths` are rounded up to."
+    )
+    family: str = Field(
+        default="", max_length=40, description="What figures and claims group networks by."
+    )
     pairs: bool = Field(default=True, description="Fuse back to back where profiled faster.")
     padding: bool = Field(default=True, description="Pad channels where profiled faster.")
 
@@ -48,9 +60,18 @@ class NetworkConfig(TuningConfig):
     def _model_known(cls, name: str) -> str:
         return known(_named, name)
 
+    @model_validator(mode="after")
+    def _of_repvgg(self) -> NetworkConfig:
+        if (self.deepen or self.widths) and FAMILIES[self.model] != "repvgg":
+            raise ValueError(f"deepen and widths are of RepVGG, not of {self.model}")
+        if self.align > 1 and self.widths is None:
+            raise ValueError("align: rounds `widths` up; give these too")
+        return self
+
     def variant(self) -> Variant:
         """Return what differs from the paper's network."""
-        return Variant(activation=self.activation, deepen=self.deepen, image=self.image)
+        widths = aligned(tuple(self.widths), self.align) if self.widths else None
+        return Variant(self.activation, self.deepen, widths, self.image)
 
 
 def _named(name: str) -> str:
@@ -68,17 +89,23 @@ class Networks:
     Attributes:
         eager: the PyTorch module.
         image: the input, a torch tensor in NCHW.
-        built: with the passes.
-        plain: without them, None if not asked for.
+        built: with the passes, or without pairs and padding where that is faster as a whole.
+        bare: other builds to compare with, by name: `epilogues` (fused epilogues, neither pairs
+            nor padding; `built` itself if nothing else was applied) and `plain` (no pass).
+        passes_gain: the time without pairs and padding over that with them, as measured before
+            the faster was kept; 1 if none was applied.
         build_s: wall-clock seconds until `built` was there, tuning included.
+        spent: the metrics `SPENT` until then.
         worst_error: largest difference from PyTorch, over PyTorch's largest output.
     """
 
     eager: Any
     image: Any
     built: BuiltModel
-    plain: BuiltModel | None
+    bare: dict[str, BuiltModel]
+    passes_gain: float
     build_s: float
+    spent: dict[str, float | int]
     worst_error: float
 
 
@@ -115,13 +142,22 @@ def build(config: NetworkConfig, session: Session, seed: int, plain: bool = Fals
     start = time.monotonic()
     module = import_torch(eager, image)
     passes = Passes(fuse_pairs=config.pairs, pad=config.padding)
-    built = session.build_fastest(module, passes).model
+    kept = session.build_fastest(module, passes)
     build_s = time.monotonic() - start
-    error = _error(eager, image, built)
+    spent = spent_on(session.tuned.values())  # before anything is built only to compare with
+    error = _error(eager, image, kept.model)
     if not error < LARGEST_ERROR:
         raise RuntimeError(f"{config.model}: output differs from PyTorch's by {error:.2g} of it")
-    bare = session.build(import_torch(eager, image), Passes(False, False, False)) if plain else None
-    return Networks(eager, image, built, bare, build_s, error)
+    bare = {}
+    if plain:
+        bare["epilogues"] = kept.model
+        if any(decision.applied for decision in kept.model.decisions):
+            given = import_torch(eager, image)
+            bare["epilogues"] = session.build(given, Passes(fuse_pairs=False, pad=False))
+        bare["plain"] = session.build(import_torch(eager, image), Passes(False, False, False))
+    ns = kept.median_ns
+    gain = ns["without"] / ns["passes"] if "without" in ns else 1.0
+    return Networks(eager, image, kept.model, bare, gain, build_s, spent, error)
 
 
 def _error(eager: Any, image: Any, built: BuiltModel) -> float:
@@ -134,49 +170,15 @@ def _error(eager: Any, image: Any, built: BuiltModel) -> float:
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
 
 
-def applied(networks: Networks, kind: str) -> int:
-    """Return how many decisions of a kind (`pair`, `padding`) were applied."""
-    return sum(d.kind == kind and d.choice.applied for d in networks.built.decisions)
+def pairs_in(model: BuiltModel) -> int:
+    """Return how many of the kernels that run are back-to-back pairs."""
+    from tuning.operators import Pair
+
+    return sum(isinstance(layer.operator, Pair) for layer in model.layers)
 
 
-def race_networks(networks: Networks, threads: int, samples: int) -> dict[str, list[float]]:
-    """Return ns per call of `ours`, PyTorch in either layout, and `plain` if any, timed in turn."""
-    import torch
-    import tvm
-
-    os.environ["TVM_NUM_THREADS"] = str(threads)
-    tvm.get_global_func("runtime.config_threadpool")(1, threads)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    given = tvm.runtime.tensor(networks.image.numpy())
-    calls: dict[str, Any] = {"ours": lambda: networks.built.call(given)}
-    for name, layout in LAYOUTS.items():
-        calls[name] = _eager(networks, getattr(torch, layout))
-    if (plain := networks.plain) is not None:
-        calls["plain"] = lambda: plain.call(given)
-    try:
-        return interleaved(calls, samples, settle_s=SETTLE_S)
-    finally:
-        torch.set_num_threads(before)
-
-
-def _eager(networks: Networks, layout: Any) -> Callable[[], None]:
-    """Return PyTorch's own execution, its weights and input laid out ahead."""
-    from copy import deepcopy
-
-    import torch
-
-    network = deepcopy(networks.eager).to(memory_format=layout)
-    image = networks.image.contiguous(memory_format=layout)
-
-    def call() -> None:
-        with torch.inference_mode():
-            network(image)
-
-    return call
-
-
-def times_of(samples: dict[str, list[float]]) -> dict[str, float]:
-    """Return the median in ms of `ours`, `plain` if any, and `eager`: PyTorch's better layout."""
-    found = {name: middle(values) / 1e6 for name, values in samples.items()}
-    return found | {"eager": min(found[name] for name in LAYOUTS)}
+def padded_in(model: BuiltModel) -> int:
+    """Return how many of the kernels that run are padded operators."""
+    chosen = [d.choice for d in model.decisions if d.kind == "padding" and d.applied]
+    padded = {choice.instead for choice in chosen}
+    return sum(layer.operator in padded for layer in model.layers)

@@ -7,7 +7,7 @@ contest: each in a process of its own, one sample in turn, on the same operands.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -17,8 +17,20 @@ from experiments.kinds.tuning_shapes import OperatorConfig, fields_of, lacking
 from policies.registry import Registry
 from policies.search.base import SEARCHES
 
+if TYPE_CHECKING:
+    from tuning.rivals import Timing
+
 VENDORS = ("numpy", "torch", "onednn")
 METASCHEDULE = "metaschedule"
+
+
+def _ratio(name: str, other: str) -> dict[str, str]:
+    """Return the metrics of a ratio over rounds and its interval."""
+    return {
+        name: f"1; {other} / ours_ns, median over rounds; higher is better",
+        f"{name}_low": "1; lower end of its 95 % interval over rounds",
+        f"{name}_high": "1; upper end",
+    }
 
 
 class TuningOperatorConfig(OperatorConfig):
@@ -51,13 +63,15 @@ class TuningOperator:
         **{f"{name}_ns": "ns; one call; null if not asked or not able" for name in VENDORS},
         "metaschedule_ns": "ns; one call of MetaSchedule's best; null if not asked",
         "fastest_vendor_ns": "ns; the least of the vendors' libraries",
-        "speedup_over_fastest_vendor": "1; fastest_vendor_ns / ours_ns; higher is better",
-        "speedup_over_metaschedule": "1; metaschedule_ns / ours_ns; higher is better",
+        **_ratio("speedup_over_fastest_vendor", "fastest_vendor_ns"),
+        **_ratio("speedup_over_metaschedule", "metaschedule_ns"),
         "gflops": "10^9 multiplications and additions/s of ours; higher is better",
         **SPENT,
+        "s_per_trial": "s; tune_s / trials; lower is better",
         "metaschedule_s": "s; wall-clock time of MetaSchedule's tuning",
         "metaschedule_trials": "candidates that MetaSchedule measured",
         "metaschedule_failed": "candidates of MetaSchedule that did not build or run",
+        "metaschedule_cut": "1 if MetaSchedule was ended before its trials were done, else 0",
     }
 
     @staticmethod
@@ -86,29 +100,39 @@ class TuningOperator:
 
 
 def metrics_of(
-    timings: Mapping[str, float | None], flops: int, spent: Mapping[str, Scalar]
+    timings: Mapping[str, Timing], flops: int, spent: Mapping[str, Scalar]
 ) -> dict[str, Scalar]:
-    """Return the metrics; `timings` maps `ours`, vendors and MetaSchedule to ns, None if absent.
+    """Return the metrics; `timings` are of `ours`, vendors and MetaSchedule, as far as they ran.
 
     Raises:
         RuntimeError: `ours` has no time.
     """
-    ours = timings.get("ours")
-    if not ours:
+    from tuning.rivals.timing import fastest
+
+    there = {name: timing for name, timing in timings.items() if timing.ok}
+    ours = there.get("ours")
+    if ours is None:
         raise RuntimeError("the winner of the search has no time in the contest")
-    vendors = [ns for name in VENDORS if (ns := timings.get(name))]
-    fastest = min(vendors, default=None)
-    rival = timings.get(METASCHEDULE)
-    return {
-        "ours_ns": ours,
-        **{f"{name}_ns": timings.get(name) for name in VENDORS},
-        "metaschedule_ns": rival,
-        "fastest_vendor_ns": fastest,
-        "speedup_over_fastest_vendor": fastest and fastest / ours,
-        "speedup_over_metaschedule": rival and rival / ours,
-        "gflops": flops / ours,
-        "metaschedule_s": None,
-        "metaschedule_trials": None,
-        "metaschedule_failed": None,
+    vendor = fastest(there[name] for name in VENDORS if name in there)
+    rival = there.get(METASCHEDULE)
+    nothing: dict[str, Scalar] = dict.fromkeys(TuningOperator.metrics)
+    trials, tune_s = (float(spent.get(name) or 0) for name in ("trials", "tune_s"))
+    return nothing | {
+        **{f"{name}_ns": timing.median_ns for name, timing in there.items()},
+        "fastest_vendor_ns": vendor and vendor.median_ns,
+        **_compared("speedup_over_fastest_vendor", vendor, ours),
+        **_compared("speedup_over_metaschedule", rival, ours),
+        "gflops": flops / ours.median_ns,
+        "s_per_trial": tune_s / trials if trials else None,
         **spent,
     }
+
+
+def _compared(name: str, other: Timing | None, ours: Timing) -> dict[str, Scalar]:
+    """Return the ratio of times that were taken in the same rounds, and its interval."""
+    from tuning.rivals.timing import paired_ratio
+
+    if other is None:
+        return {}
+    found = paired_ratio(other, ours)
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

@@ -80,6 +80,21 @@ class TuningConfig(Config):
     )
 
 
+class WarmConfig(TuningConfig):
+    """Fields of kinds that time in one process with caches as the call before left them.
+
+    Raises:
+        ValueError: cold caches are asked for, which those kinds do not make.
+    """
+
+    @field_validator("cache")
+    @classmethod
+    def _warm(cls, cache: str) -> str:
+        if cache != "warm":
+            raise ValueError("this kind times with warm caches only; leave `cache` out")
+        return cache
+
+
 class OperatorConfig(TuningConfig):
     """One operator."""
 

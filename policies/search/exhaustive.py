@@ -13,7 +13,11 @@ from tuning.space import Measurement, Space
 
 @register("exhaustive")
 class Exhaustive:
-    """Measures the whole space in its fixed order.
+    """Measures the whole space in a shuffled order.
+
+    A space in its own order has all candidates of one register tile first, so that a budget that
+    ends before the space would judge that tile alone. Shuffled, what was measured until then is a
+    fair sample.
 
     Args:
         batch: candidates measured side by side.
@@ -38,4 +42,6 @@ class Exhaustive:
         luck: np.random.Generator,
     ) -> Measurement | None:
         """Measure candidates until there are no more, or the budget is spent."""
-        return in_batches(space.candidates(operator)[: budget.trials], measure, self.batch)
+        candidates = space.candidates(operator)
+        order = luck.permutation(len(candidates))[: budget.trials]
+        return in_batches([candidates[place] for place in order], measure, self.batch)

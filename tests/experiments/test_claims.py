@@ -109,6 +109,17 @@ def test_a_geometric_mean_is_over_points(checked: Callable[..., Check]) -> None:
     assert nothing.verdict == "not_run"
 
 
+@pytest.mark.parametrize(("kind", "value"), [("min", 0.8), ("max", 4.0)])
+def test_the_extreme_point_counts_alone(
+    checked: Callable[..., Check], kind: str, value: float
+) -> None:
+    """One bad point among good ones is seen, where a mean would hide it."""
+    claim = CLAIM | {"statistic": {"kind": kind, "policy": "shuffled"}}
+    found = checked(lambda s: {"score": 4.0 if s.config["x"] == 1 else 0.8}, claims=[claim])
+    assert found.estimate is not None
+    assert found.estimate.value == pytest.approx(value)
+
+
 def test_a_bound_is_said(checked: Callable[..., Check]) -> None:
     paper = {"value": 1.0, "mark": "printed", "source": "s", "bound": "below"}
     found = checked(gaining(0.5), claims=[CLAIM | {"paper": paper}])

@@ -64,7 +64,8 @@ def test_exhaustive_measures_all():
     bench = Bench({}, 1000)
     space = cast(Space, FakeSpace())
     Exhaustive().search(OPERATOR, space, bench, Budget(1000, 1.0), np.random.default_rng(0))
-    assert numbers(bench) == list(range(40))
+    assert numbers(bench) != list(range(40))  # a budget that ends sooner is a fair sample
+    assert sorted(numbers(bench)) == list(range(40))
 
 
 def test_random_draws_differ_by_seed_and_cover_the_space():
