@@ -40,7 +40,7 @@ def outcome(config: TuningOperatorConfig, policy: str, seed: int) -> Outcome:
                 entrants.append(Entrant.tvm(rival.library, name))
             told |= _told_of(rival) if by_templates else _spent_by(rival)
             told["metaschedule_cut"] = int(rival.status == "timeout")
-            notes.append(_said_of(rival, trials, budget_s))
+            notes.append(said_of(rival, trials, budget_s))
         entrants += [Entrant.vendor(name) for name in config.vendors]
         timings = contest(operator, entrants, place.settings)
     for timing in timings.values():
@@ -76,7 +76,7 @@ def _told_of(rival: MetaTuned) -> dict[str, Scalar]:
     }
 
 
-def _said_of(rival: MetaTuned, trials: int, budget_s: float) -> str:
+def said_of(rival: MetaTuned, trials: int, budget_s: float) -> str:
     """Return the note on MetaSchedule's tuning."""
     cut = f"cut off after {budget_s:g} s with {rival.trials} of {trials} trials per function"
     ended = cut if rival.status == "timeout" else rival.status

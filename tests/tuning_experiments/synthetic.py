@@ -26,6 +26,8 @@ ABSENT = {
     "fastest_vendor_ns": lambda spec: not spec.config["vendors"],
     "speedup_over_fastest_vendor": lambda spec: not spec.config["vendors"],
     "metaschedule_ns": lambda spec: not spec.config["rival_trials"],
+    "metaschedule_cut": lambda spec: not spec.config["rival_trials"],
+    "epilogues_ms": lambda spec: not spec.config["plain"],
     "plain_ms": lambda spec: not spec.config["plain"],
     "replay_s": lambda spec: not spec.config["replay"],
     "metaschedule_s": lambda spec: not spec.config.get("rival_tasks", 1),
@@ -54,11 +56,15 @@ def outcome_of(spec: RunSpec) -> Outcome:
     """Return positive metrics by the run's id; shares and decisions are 0 to 1."""
     kind = KINDS.get(spec.kind)
     luck = hashlib.sha256(spec.id.encode()).digest() * 2
+    interval = (0.9, 1.1)  # of a ratio, around it
     metrics: dict[str, Any] = {}
     for place, name in enumerate(kind.metrics):
         metrics[name] = 0.5 + luck[place] / 256
-        if name in ("fused", "padded"):
+        if name in ("fused", "padded", "metaschedule_cut"):
             metrics[name] = luck[place] % 2
+        for end, times in zip(("_low", "_high"), interval, strict=True):
+            if name.startswith("speedup") and name.endswith(end):
+                metrics[name] = times * metrics[name.removesuffix(end)]
         if name.endswith("_ns"):
             metrics[name] *= 1e6
         if name in ABSENT and ABSENT[name](spec):
