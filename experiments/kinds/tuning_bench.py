@@ -150,8 +150,8 @@ def bench(config: TuningConfig, search: str, seed: int) -> Iterator[Bench]:
         settings, objects = settings_of(config, seed), objects_of(config, folder)
         profiler = stack.enter_context(Profiler(library, settings, objects))
         records = Records(folder / "records.jsonl")
-        budget = Budget(config.trials, config.budget_s)
-        yield Bench(folder, library, settings, objects, profiler, records, search, budget, seed)
+        given = (search, config.budget(), seed)
+        yield Bench(folder, library, settings, objects, profiler, records, *given)
 
 
 def sequence(path: Path, entries: Sequence[tuple[int, ...]]) -> Callable[[], object]:

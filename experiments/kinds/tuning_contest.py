@@ -30,7 +30,7 @@ def outcome(config: TuningOperatorConfig, policy: str, seed: int) -> Outcome:
         if by_templates:
             entrants.append(_ours(place, operator, notes, curves))
             told |= place.spent()
-        trials = config.rival_trials if by_templates else config.trials
+        trials = config.rival_trials if by_templates else config.budget().trials
         if trials:
             budget_s = config.rival_budget_s if by_templates else config.budget_s
             rival = _metaschedule(operator, trials, budget_s, config.threads, place)

@@ -18,7 +18,6 @@ from experiments.kinds.tuning_bench import (
     spent_on,
 )
 from experiments.kinds.tuning_shapes import WarmConfig
-from policies.search.base import Budget
 from tuning.models import FAMILIES, MODELS
 from tuning.models.variant import STAGES, Variant, aligned
 
@@ -117,8 +116,7 @@ def session_in(folder: Path, config: NetworkConfig, search: str, seed: int) -> I
 
     library = CpuTemplates(config.isa, config.threads)
     settings, objects = settings_of(config, seed), objects_of(config, folder)
-    budget = Budget(config.trials, config.budget_s)
-    with Session(library, settings, folder, search, budget, objects) as session:
+    with Session(library, settings, folder, search, config.budget(), objects) as session:
         yield session
 
 

@@ -16,8 +16,14 @@ SETTLE_S = 0.03
 """Pause before each timed call: threads of the pool that ran before stop spinning by then."""
 
 
-def race_networks(networks: Networks, threads: int, samples: int) -> dict[str, list[float]]:
-    """Return ns per call of `ours`, the other builds and PyTorch's ways, timed in turn."""
+def race_networks(
+    networks: Networks, threads: int, samples: int, base: Any = None
+) -> dict[str, list[float]]:
+    """Return ns per call of `ours`, the other builds and PyTorch's ways, timed in turn.
+
+    `base` is a PyTorch module that takes the same input; eager PyTorch runs it too, as a yardstick
+    for comparisons with other runs: a drift of the machine between runs meets it as well.
+    """
     import torch
     import tvm
 
@@ -28,7 +34,9 @@ def race_networks(networks: Networks, threads: int, samples: int) -> dict[str, l
     given = tvm.runtime.tensor(networks.image.numpy())
     calls: dict[str, Any] = {"ours": lambda: networks.built.call(given)}
     for name, layout in LAYOUTS.items():
-        calls[name] = _eager(networks, getattr(torch, layout))
+        calls[name] = _eager(networks.eager, networks.image, getattr(torch, layout))
+        if base is not None:
+            calls[f"base {name}"] = _eager(base, networks.image, getattr(torch, layout))
     calls[FROZEN] = _frozen(networks)
     for name, model in networks.bare.items():
         if model is not networks.built:
@@ -39,14 +47,14 @@ def race_networks(networks: Networks, threads: int, samples: int) -> dict[str, l
         torch.set_num_threads(before)
 
 
-def _eager(networks: Networks, layout: Any) -> Callable[[], None]:
+def _eager(module: Any, image: Any, layout: Any) -> Callable[[], None]:
     """Return PyTorch's own execution, its weights and input laid out ahead."""
     from copy import deepcopy
 
     import torch
 
-    network = deepcopy(networks.eager).to(memory_format=layout)
-    image = networks.image.contiguous(memory_format=layout)
+    network = deepcopy(module).to(memory_format=layout)
+    image = image.contiguous(memory_format=layout)
 
     def call() -> None:
         with torch.inference_mode():
@@ -73,6 +81,9 @@ def _frozen(networks: Networks) -> Callable[[], None]:
 
 
 def times_of(samples: dict[str, list[float]]) -> dict[str, float]:
-    """Return the median in ms of each way, and `eager`: the better of PyTorch's layouts."""
+    """Return the median in ms of each way, and of `eager` and `base eager`: the better layout."""
     found = {name: middle(values) / 1e6 for name, values in samples.items()}
-    return found | {"eager": min(found[name] for name in LAYOUTS)}
+    for prefix in ("", "base "):
+        if all(prefix + name in found for name in LAYOUTS):
+            found[f"{prefix}eager"] = min(found[prefix + name] for name in LAYOUTS)
+    return found

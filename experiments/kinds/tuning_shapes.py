@@ -9,7 +9,11 @@ from pydantic import Field, field_validator, model_validator
 
 from experiments.kinds.base import Config
 from experiments.setup.packages import PROGRAMS
+from policies.search.base import Budget
 from tuning.operators import Conv2d, Epilogue, Gemm, Operator
+
+UNLIMITED = 1_000_000
+"""Trials that no space of templates has."""
 
 Extent = Annotated[int, Field(ge=1, le=1 << 20)]
 Two = Annotated[list[Annotated[int, Field(ge=0, le=1 << 12)]], Field(min_length=2, max_length=2)]
@@ -71,6 +75,9 @@ class TuningConfig(Config):
     budget_s: float = Field(
         default=120.0, gt=0, le=86_400, description="Seconds of tuning per operator."
     )
+    by_seconds: bool = Field(
+        default=False, description="Whether only `budget_s` ends a search, whatever `trials` says."
+    )
     samples: int = Field(default=15, ge=3, le=1000, description="Timed samples of each entrant.")
     cache: Literal["warm", "cold"] = Field(
         default="warm", description="Whether caches are emptied before each call."
@@ -78,6 +85,10 @@ class TuningConfig(Config):
     objects: Literal["cold", "warm"] = Field(
         default="cold", description="Whether objects compiled before may be used."
     )
+
+    def budget(self) -> Budget:
+        """Return what a search may spend on one operator."""
+        return Budget(UNLIMITED if self.by_seconds else self.trials, self.budget_s)
 
 
 class WarmConfig(TuningConfig):

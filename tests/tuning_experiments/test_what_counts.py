@@ -1,4 +1,4 @@
-"""How the tuning kinds make numbers of what they timed: ratios, counts, ranges, and what is left out."""
+"""How the tuning kinds make numbers of times: ratios, counts, ranges, and what is left out."""
 
 from __future__ import annotations
 
