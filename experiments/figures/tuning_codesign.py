@@ -1,4 +1,8 @@
-"""Throughput of variants of a network, measured, beside the accuracy that the paper reports."""
+"""Throughput of variants of a network, measured, beside the accuracy that the paper reports.
+
+Runs of variants are minutes apart; ratios between them are of `speedup_over_base`, whose yardstick
+was timed in turn with each.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +26,17 @@ CITED = Look("#8a63c8", "P")
 
 
 def draw_variants(results: Results, paper: Mapping[Variant, tuple[float, float]]) -> Figure:
-    """Draw images/s, images/s over the first variant of each network, and cited accuracy."""
+    """Draw images/s, speed over the first variant of each network, and what accuracy is cited."""
     summary, relative = _throughput(results), _relative(results, paper)
     count = len(set(summary["group"]))
     figure = new_figure(min(max(10.5, 2.2 * count + 2), 13.5), 3.8)
-    throughput, cost, accuracy = figure.subplots(1, 3)
+    throughput, cost, *rest = figure.subplots(1, 3 if paper else 2)
     bars(throughput, summary, "group", "policy", {n: ENTRANTS[n] for n in COLUMNS})
     throughput.set_title("Throughput")
     throughput.set_ylabel("images/s")
     _cost(cost, relative)
-    _accuracy(accuracy, results, paper)
+    for accuracy in rest:
+        _accuracy(accuracy, results, paper)
     handles: dict[str, Any] = {}
     for axes in (throughput, cost):
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
@@ -66,10 +71,19 @@ def _name(variant: Variant) -> str:
     return f"{short} {activation}" + ("\n+ 1x1" if deepened else "")
 
 
+def _name_of(config: Mapping[str, Any]) -> str:
+    """Return the variant's name, and where channels are its own, what they are and are not."""
+    name = _name(variant_of(config))
+    if not config["widths"]:
+        return name
+    aligned = f"multiples of {config['align']}" if config["align"] > 1 else "unaligned"
+    return f"{name}\n{aligned}" + (", padded\nwhere faster" if config["padding"] else "")
+
+
 def _table(results: Results) -> pd.DataFrame:
     return labelled(
         results,
-        group=lambda config: _name(variant_of(config)),
+        group=_name_of,
         network=lambda config: config["model"],
     )
 
@@ -85,15 +99,16 @@ def _throughput(results: Results) -> pd.DataFrame:
 
 
 def _relative(results: Results, paper: Mapping[Variant, tuple[float, float]]) -> pd.DataFrame:
-    """Return images/s over the network's first variant, ours pair by pair, and the paper's."""
+    """Return speed over the network's first variant, ours pair by pair, and the paper's."""
     import pandas as pd
 
     table, known = _table(results), _known(results, paper)
     parts = []
     for network, own in table.groupby("network", sort=False):
-        first = own.loc[own["group"] == own["group"].iloc[0], ["seed", "images_s"]]
+        first = own.loc[own["group"] == own["group"].iloc[0], ["seed", "speedup_over_base"]]
         pairs = own.merge(first, on="seed", suffixes=("", "_first"))
-        pairs = pairs.assign(ratio=pairs["images_s"] / pairs["images_s_first"])
+        speed, of_first = pairs["speedup_over_base"], pairs["speedup_over_base_first"]
+        pairs = pairs.assign(ratio=speed / of_first)
         parts.append(summarise(pairs, ["group"], "ratio").assign(policy=OURS))
         variants = [v for v in known if v[0] == network]
         rows = [

@@ -34,6 +34,7 @@ def draw(results: Results) -> Figure:
         ratio_bars(axes, summary, ENTRANTS, "speed, fastest vendor = 1")
         axes.set_title(name)
         _say_means(axes, results, name)
+        _say_cut(axes, results, name)
     handles: dict[str, Any] = {}
     for axes in panels:
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
@@ -64,14 +65,42 @@ def _panel(config: dict[str, Any]) -> str:
 
 
 def _panels(results: Results) -> dict[str, pd.DataFrame]:
-    """Return panel -> bars: mean over seeds of the fastest vendor's time over the entrant's."""
+    """Return panel -> bars: mean over seeds of the fastest vendor's time over the entrant's.
+
+    Ours is the median over rounds. Its interval is over seeds; with one seed, over rounds.
+    """
     table = _table(results)
-    rows = melted(table, COLUMNS, ["panel", "group", "seed", "fastest_vendor_ns"])
-    rows = rows.assign(speed=rows["fastest_vendor_ns"] / rows["ns"], policy=rows["entrant"])
+    ratio = "speedup_over_fastest_vendor"
+    rows = melted(table, COLUMNS, ["panel", "group", "seed", "fastest_vendor_ns", ratio])
+    speed = rows["fastest_vendor_ns"] / rows["ns"]
+    rows = rows.assign(speed=speed.where(rows["entrant"] != OURS, rows[ratio]))
+    rows = rows.assign(policy=rows["entrant"])
     return {
-        str(name): summarise(part, ["group", "policy"], "speed")
+        str(name): _with_rounds(summarise(part, ["group", "policy"], "speed"), table, str(name))
         for name, part in rows.groupby("panel", sort=False)
     }
+
+
+def _with_rounds(summary: pd.DataFrame, table: pd.DataFrame, panel: str) -> pd.DataFrame:
+    """Return the bars; those of ours of one run have its interval over rounds."""
+    own = table.loc[table["panel"] == panel].set_index("group")
+    single = (summary["policy"] == OURS) & (summary["n"] == 1)
+    for end in ("low", "high"):
+        column = own[f"speedup_over_fastest_vendor_{end}"]
+        values = [column.loc[[group]].iloc[0] for group in summary.loc[single, "group"]]
+        summary[end] = summary[end].astype(float)
+        summary.loc[single, end] = values
+    return summary
+
+
+def _say_cut(axes: Axes, results: Results, panel: str) -> None:
+    """Name the shapes where MetaSchedule was ended by its seconds."""
+    table = _table(results)
+    cut = table.loc[(table["panel"] == panel) & (table["metaschedule_cut"] == 1)]
+    if len(cut):
+        shapes = ", ".join(group.replace("\n", " ") for group in dict.fromkeys(cut["group"]))
+        words = f"metaschedule cut off by its seconds: {shapes}"
+        axes.set_xlabel(words, fontsize=8, alpha=0.75)
 
 
 def _say_means(axes: Axes, results: Results, panel: str) -> None:

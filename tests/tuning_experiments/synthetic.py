@@ -31,6 +31,8 @@ ABSENT = {
     "plain_ms": lambda spec: not spec.config["plain"],
     "replay_s": lambda spec: not spec.config["replay"],
     "metaschedule_s": lambda spec: not spec.config.get("rival_tasks", 1),
+    "metaschedule_low_s": lambda spec: not spec.config.get("rival_tasks", 1),
+    "metaschedule_high_s": lambda spec: not spec.config.get("rival_tasks", 1),
 }
 """Metric -> whether a run has none."""
 
@@ -64,7 +66,8 @@ def outcome_of(spec: RunSpec) -> Outcome:
             metrics[name] = luck[place] % 2
         for end, times in zip(("_low", "_high"), interval, strict=True):
             if name.startswith("speedup") and name.endswith(end):
-                metrics[name] = times * metrics[name.removesuffix(end)]
+                middle = metrics[name.removesuffix(end)]
+                metrics[name] = middle and times * middle
         if name.endswith("_ns"):
             metrics[name] *= 1e6
         if name in ABSENT and ABSENT[name](spec):

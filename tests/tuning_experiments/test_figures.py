@@ -76,6 +76,28 @@ def test_bars_are_the_means_of_ratios(complete: dict[str, Results], tmp_path: Pa
     assert bar["n"] == len(rows)
 
 
+def test_a_run_alone_bears_its_interval_over_rounds(tmp_path: Path) -> None:
+    results = results_of("cpu-gemm", tmp_path / "store", seeds=(0,))
+    points = points_of(drawn(results, tmp_path))
+    ours = points.loc[points["policy"] == "templates"]
+    assert len(ours) == len(results.plan.runs)
+    assert ours["low"].to_numpy() == pytest.approx(0.9 * ours["mean"].to_numpy())
+    assert ours["high"].to_numpy() == pytest.approx(1.1 * ours["mean"].to_numpy())
+    assert points.loc[points["policy"] == "torch", "low"].isna().all()
+
+
+def test_every_curve_ends_at_its_time_in_the_contest(
+    complete: dict[str, Results], tmp_path: Path
+) -> None:
+    """Clocks of searches differ; only the contest's compares them."""
+    results = complete["tuning-time"]
+    points = points_of(drawn(results, tmp_path))
+    curves = points.loc[points["panel"] == "curve"]
+    drawn_ms = curves["mean"].to_numpy()
+    for ms in results.table["ours_ns"] / 1e6:
+        assert abs(drawn_ms / ms - 1).min() < 1e-9
+
+
 def _same(results: Results, point: dict[str, object]) -> set[str]:
     return {spec.id for spec in results.plan.runs if spec.point == point}
 
