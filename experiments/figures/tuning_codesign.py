@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS = {OURS: "images_s", "torch": "eager_images_s"}
+EAGER = "PyTorch, eager"
+COLUMNS = {OURS: "images_s", EAGER: "eager_images_s"}
+LOOKS = {OURS: ENTRANTS[OURS], EAGER: ENTRANTS["torch"]}
 PAPER = f"paper ({MARK})"
 CITED = Look("#8a63c8", "P")
 
@@ -31,7 +33,7 @@ def draw_variants(results: Results, paper: Mapping[Variant, tuple[float, float]]
     count = len(set(summary["group"]))
     figure = new_figure(min(max(10.5, 2.2 * count + 2), 13.5), 3.8)
     throughput, cost, *rest = figure.subplots(1, 3 if paper else 2)
-    bars(throughput, summary, "group", "policy", {n: ENTRANTS[n] for n in COLUMNS})
+    bars(throughput, summary, "group", "policy", LOOKS)
     throughput.set_title("Throughput")
     throughput.set_ylabel("images/s")
     _cost(cost, relative)

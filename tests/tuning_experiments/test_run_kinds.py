@@ -214,6 +214,20 @@ def test_a_network_is_built_and_raced() -> None:
     metrics = check("tuning-codesign", run("tuning-codesign", **fields, padding=False))
     assert metrics["parameters_m"] == pytest.approx(8.31, abs=0.01)
     assert metrics["pairs_fused"] == metrics["padded"] == 0
+    assert metrics["speedup_over_base"] > 0
+
+
+@pytest.mark.extensive
+def test_a_network_of_its_own_widths_has_both_baselines() -> None:
+    need("torch")
+    need("tvm")
+    fields = {"model": "repvgg_a0", "image": 32, "trials": 1, "samples": 3, "pairs": False}
+    narrow = {"widths": [6, 6, 10, 14, 30], "align": 4, "replay": False, "objects": "warm"}
+    metrics = check("tuning-model", run("tuning-model", **fields, **narrow))
+    assert metrics["epilogues_ms"] > 0
+    assert metrics["plain_ms"] > 0
+    assert metrics["frozen_ms"] > 0
+    assert metrics["padded"] <= metrics["kernels"]
 
 
 def test_a_pass_in_place_needs_float32(tmp_path: Path) -> None:
