@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <cstring>
 
+typedef float Four __attribute__((vector_size(16)));
+
 // Rows of `from` floats to rows of `to` floats. KEEP floats are copied; it and TO are constants
 // where a call of memcpy would cost more than what it moves.
 template <int KEEP, int TO>
@@ -11,6 +13,13 @@ static void copy_rows(const float* x, float* y, int64_t rows, int64_t from, int6
     int64_t wide = TO ? TO : to;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t r = 0; r < rows; ++r) {
+        if (KEEP == 3 && TO == 4 && r + 1 < rows) {  // four are read: the fourth is the next row's
+            Four row;
+            memcpy(&row, x + r * 3, sizeof(row));
+            row[3] = 0.0f;
+            memcpy(y + r * 4, &row, sizeof(row));
+            continue;
+        }
         memcpy(y + r * wide, x + r * from, keep * sizeof(float));
         for (int64_t c = keep; c < wide; ++c) y[r * wide + c] = 0.0f;
     }
