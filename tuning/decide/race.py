@@ -24,6 +24,7 @@ from tuning.operators import Operator
 from tuning.profile import ProfileSettings, TooLargeError, measuring
 from tuning.profile.lifeline import own_variable
 from tuning.profile.memory import wanted_output
+from tuning.profile.stopwatch import evict_text
 from tuning.templates.base import Source, TemplateLibrary
 
 FLAGS = ("-std=c++17", "-O3", "-fopenmp", "-fPIC", "-shared")
@@ -175,6 +176,6 @@ class Race:
 
 
 def clock_source() -> Source:
-    """Return the source of what calls sequences, and of the copy."""
+    """Return the source of what calls sequences, of the copy, and of what evicts caches."""
     text = (Path(__file__).parent / "sequence.cpp").read_text(encoding="utf-8")
-    return Source(text + copy_text(), "g++", FLAGS)
+    return Source(text + copy_text() + evict_text(), "g++", FLAGS)

@@ -23,9 +23,3 @@ extern "C" int64_t triptych_sequence_ns(const Step* steps, int64_t count, int64_
             steps[s].run(steps[s].args, steps[s].dims, steps[s].blocks, steps[s].scratch);
     return now_ns() - start;
 }
-
-// Each thread writes a part of the buffer, so that private caches are evicted too.
-extern "C" void triptych_evict(char* buffer, int64_t bytes, int64_t threads) {
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t i = 0; i < bytes; i += 64) ++((volatile char*)buffer)[i];
-}

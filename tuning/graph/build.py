@@ -69,9 +69,10 @@ def optimise(
     clock.lap("passes")
     chosen = select(parts, tuner, options)
     clock.lap("tune")
+    untyped: Any = chosen.module
     operators = {
         symbol_of(function): operator_of(function)
-        for function in chosen.module.functions.values()
+        for function in untyped.functions.values()
         if function.attrs and str(dict(function.attrs).get("Codegen", "")) == PREFIX
         if copy_of(function) is None
     }

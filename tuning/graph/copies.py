@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tuning.graph.patterns import PREFIX
+from tuning.graph.untyped import relax_untyped
 from tuning.operators import Operator
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def add_copies(module: tvm.IRModule, symbols: Mapping[Copy, str]) -> tvm.IRModul
 
 def _module_of(copy: Copy, symbol: str) -> tvm.IRModule:
     """Return a function that says what is copied, in Relax' operators."""
-    from tvm import relax
+    relax = relax_untyped()
 
     axis, (given, made) = len(copy.given) - 1, (copy.given[-1], copy.made[-1])
     told = json.dumps([copy.given, copy.made])

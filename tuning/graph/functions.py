@@ -7,6 +7,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from tuning.graph.patterns import PREFIX
+from tuning.graph.untyped import relax_untyped
 from tuning.operators import Conv2d, Gemm, Operator, Pair, operator_from_dict
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def module_of(operator: Operator, symbol: str) -> tvm.IRModule:
         operator: stored in an attribute, from which `operator_of` reads it.
         symbol: the name under which the kernel is exported.
     """
-    from tvm import relax
+    relax = relax_untyped()
 
     operands = operator.operands()[:-1]
     params = [relax.Var(o.name, relax.TensorType(o.shape, o.dtype)) for o in operands]
@@ -55,7 +56,7 @@ def symbol_of(function: Any) -> str:
 
 
 def _body(builder: Any, operator: Operator, given: dict[str, Any], tail: str) -> Any:
-    from tvm import relax
+    relax = relax_untyped()
 
     if isinstance(operator, Pair):
         between = _body(builder, operator.first, given, "")
@@ -82,7 +83,7 @@ def _body(builder: Any, operator: Operator, given: dict[str, Any], tail: str) ->
 
 
 def _step(builder: Any, step: str, x: Any, given: dict[str, Any], tail: str) -> Any:
-    from tvm import relax
+    relax = relax_untyped()
 
     if step in ("bias", "residual"):
         return relax.op.add(x, given[f"{step}{tail}"])

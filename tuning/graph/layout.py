@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuning.graph.untyped import relax_untyped
 from tuning.graph.walk import (
     Scope,
     call_name,
@@ -102,7 +103,7 @@ class _Layout:
         return var
 
     def _conv2d(self, scope: Scope, value: Any) -> Any:
-        from tvm import relax
+        relax = relax_untyped()
 
         attrs, (image, weight) = value.attrs, value.args
         if attrs.data_layout != "NCHW" or attrs.kernel_layout != "OIHW":
@@ -193,7 +194,7 @@ class _Layout:
 
     def _matmul(self, scope: Scope, value: Any) -> Any:
         """Folds the transpose before a flattened classifier into the classifier's weights."""
-        from tvm import relax
+        relax = relax_untyped()
 
         flat, weight = value.args
         reshape = scope.producer(flat)

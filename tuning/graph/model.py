@@ -19,6 +19,7 @@ from tuning.graph.plain import (
     layer_from_dict,
     layer_to_dict,
 )
+from tuning.graph.untyped import relax_untyped
 from tuning.graph.walk import GraphError
 from tuning.operators import Operator, operator_from_dict
 
@@ -147,7 +148,8 @@ class BuiltModel:
 def _load(contents: Contents) -> tuple[Any, list[Any]]:
     """Return `main` and the weights as TVM's tensors."""
     import tvm
-    from tvm import relax
+
+    relax = relax_untyped()
 
     with TemporaryDirectory(prefix="triptych-graph-") as folder:
         path = Path(folder) / _LIBRARY

@@ -11,6 +11,7 @@ from tuning.graph.functions import add_functions
 from tuning.graph.options import Answer, Decision, GraphOptions, Layer, Tuner
 from tuning.graph.padding import pad_args, slice_output
 from tuning.graph.partition import Node, Parts
+from tuning.graph.untyped import relax_untyped
 from tuning.graph.walk import Scope, rewrite, shape_of
 from tuning.operators import Conv2d, Gemm, Operator, Pair
 from tuning.profile import NothingMeasuredError
@@ -178,7 +179,7 @@ def _apply(
 
 def _shaped(scope: Scope, tensor: Any, shape: tuple[int, ...]) -> Any:
     """Return a tensor in an operator's own shape, a view: a product takes all rows as one axis."""
-    from tvm import relax
+    relax = relax_untyped()
 
     if shape_of(tensor) == shape:
         return tensor

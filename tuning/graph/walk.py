@@ -104,7 +104,9 @@ def call_name(expr: Any) -> str:
     """Return the operator of a call, such as `relax.nn.conv2d`, or ""."""
     from tvm import ir, relax
 
-    return expr.op.name if isinstance(expr, relax.Call) and isinstance(expr.op, ir.Op) else ""
+    called: Any = expr.op if isinstance(expr, relax.Call) else None
+    known = isinstance(called, ir.Op)
+    return str(called.name) if known else ""
 
 
 def shape_of(expr: Any) -> tuple[int, ...]:

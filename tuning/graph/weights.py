@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tuning.compile import ObjectCache
 from tuning.graph.options import Tuner
+from tuning.graph.untyped import relax_untyped
 from tuning.graph.walk import GraphError, Scope, call_name, is_constant, rewrite, value_of
 from tuning.kernel import aligned_empty
 from tuning.operators import Operator
@@ -80,7 +81,7 @@ def lift_weights(
         tuner: tells each operator's candidate.
         packer: packs.
     """
-    from tvm import relax
+    relax = relax_untyped()
 
     found: dict[tuple[Any, ...], tuple[Any, NDArray[np.float32]]] = {}
 

@@ -16,7 +16,12 @@ FLAGS = ("-std=c++17", "-O2", "-fopenmp", "-fPIC", "-shared")
 def stopwatch_source() -> Source:
     """Return the source of the stopwatch, which is compiled like a template."""
     text = (Path(__file__).parent / "clock.cpp").read_text(encoding="utf-8")
-    return Source(text, "g++", FLAGS)
+    return Source(text + evict_text(), "g++", FLAGS)
+
+
+def evict_text() -> str:
+    """Return the C++ source of `triptych_evict`."""
+    return (Path(__file__).parent / "evict.cpp").read_text(encoding="utf-8")
 
 
 class Stopwatch:
