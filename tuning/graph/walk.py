@@ -104,9 +104,12 @@ def call_name(expr: Any) -> str:
     """Return the operator of a call, such as `relax.nn.conv2d`, or ""."""
     from tvm import ir, relax
 
-    called: Any = expr.op if isinstance(expr, relax.Call) else None
-    known = isinstance(called, ir.Op)
-    return str(called.name) if known else ""
+    is_one = isinstance(expr, relax.Call) and isinstance(expr.op, ir.Op)
+    return _name(expr.op) if is_one else ""
+
+
+def _name(operator: Any) -> str:
+    return str(operator.name)  # which TVM's annotations lack
 
 
 def shape_of(expr: Any) -> tuple[int, ...]:
