@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 
+import psutil
 import pytest
 
+from experiments.paths import ROOT
 from tests.needs import need
 from tuning.metaschedule import passes, tune_metaschedule
 from tuning.metaschedule.exported import load
@@ -139,6 +142,20 @@ def test_constants_are_what_may_be_laid_out_anew():
     operator = Gemm(4, 4, 4, epilogue=Epilogue(("bias", "residual")))
     assert parameter_names(operator) == (["a", "residual"], ["b", "bias"])
     assert parameter_names(Gemm(4, 4, 4, 2, False)) == (["a", "b"], [])
+
+
+def test_children_of_a_killed_worker_end_too():
+    code = (
+        "import subprocess, sys, time\n"
+        "from tuning.metaschedule.worker import TiedPopen\n"
+        "print(TiedPopen([sys.executable, '-c', 'import time; time.sleep(60)']).pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT) as worker:
+        assert worker.stdout is not None
+        child = psutil.Process(int(worker.stdout.readline()))
+        worker.kill()
+    child.wait(timeout=30)
 
 
 @pytest.mark.extensive

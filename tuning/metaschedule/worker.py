@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 import time
 import types
@@ -22,7 +23,7 @@ from tuning.metaschedule.target import target_of
 from tuning.metaschedule.workload import module
 from tuning.operators import Operator, operator_from_dict
 from tuning.operators.reference import mismatch, random_operands
-from tuning.profile.lifeline import end_with_parent
+from tuning.profile.lifeline import end_with_parent, tie_to_parent
 
 LIBRARY = "library.so"
 BATCH = 16
@@ -41,6 +42,13 @@ def leave_out_intrinsics() -> None:
     """
     name = "tvm.s_tir.tensor_intrin"
     sys.modules.setdefault(name, types.ModuleType(name))
+
+
+class TiedPopen(subprocess.Popen[bytes]):
+    """Starts children that end with this process; TVM's builders would outlive it, waiting."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options, preexec_fn=tie_to_parent)
 
 
 def build_plain(found: Any, target: Any, _: Any) -> Any:
@@ -62,6 +70,7 @@ def main() -> None:
         events.write(json.dumps(event) + "\n")
 
     leave_out_intrinsics()
+    subprocess.Popen = TiedPopen
     from tvm.target import Target
 
     operator, folder = operator_from_dict(job["operator"]), Path(job["folder"])

@@ -6,6 +6,9 @@ import ctypes
 import os
 import signal
 
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
 PARENT = "TRIPTYCH_PARENT"
 """Variable in a worker's environment: the process that started it."""
 
@@ -15,9 +18,13 @@ def own_variable() -> dict[str, str]:
     return {PARENT: str(os.getpid())}
 
 
+def tie_to_parent() -> None:
+    """Ask the kernel to end this process with its parent; safe between fork and exec."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def end_with_parent() -> None:
-    """Ask the kernel to end this process with its parent, and end now if that is gone already."""
-    PR_SET_PDEATHSIG = 1  # prctl(2)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Tie this worker to the process that started it, and end now if that is gone already."""
+    tie_to_parent()
     if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):
         raise SystemExit("the process that started this worker is gone")
