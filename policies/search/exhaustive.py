@@ -17,7 +17,7 @@ class Exhaustive:
 
     A space in its own order has all candidates of one register tile first, so that a budget that
     ends before the space would judge that tile alone. Shuffled, what was measured until then is a
-    fair sample.
+    fair sample, and no other than a random search of as many trials.
 
     Args:
         batch: candidates measured side by side.

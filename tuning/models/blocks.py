@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import nn
 
@@ -27,15 +29,15 @@ class Join(nn.Module):
         return self.activation(main + shortcut)
 
 
-class Foldable(nn.Module):
+class Foldable(nn.Module, ABC):
     """A linear part of a network that equals one convolution with a bias."""
 
     def scale_norms(self) -> None:
         """Shrink what this part adds to others, so that sums over branches keep their size."""
 
+    @abstractmethod
     def folded(self) -> nn.Conv2d:
         """Return the convolution."""
-        raise NotImplementedError
 
 
 class ConvNorm(Foldable):
