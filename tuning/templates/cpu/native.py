@@ -4,7 +4,8 @@ The paper's three, restated for a CPU:
 
 1. Within the register file prefer large tiles: more products per load. A tile counts with the
    rows and vectors that it fills, so narrow outputs get tall tiles.
-2. As many blocks as threads can share evenly, each as large as half of the second-level cache.
+2. As many blocks as threads can share evenly, each as large as half of the second-level cache, or
+   as the third level feeds where rows of A are so long that few of them fit.
 3. Small problems get small blocks and few threads: columns are shared where rows are few, and one
    thread is tried where starting others costs as much as the work.
 
@@ -35,6 +36,8 @@ MOST = 40
 _TILES = 3
 _DEEP = 1024
 """Rows of A longer than this are also tried in blocks of half of it."""
+_HIGHEST = 480
+"""Rows of a block at most."""
 _FEW_CHANNELS = 16
 _FEW_ROWS = 256
 """Per thread: with more of them, sharing rows leaves nobody without work."""
@@ -135,9 +138,9 @@ def _blocks(
     shared: int,
     depth: int,
 ) -> Blocks | None:
-    """Return blocks of full (`number` 0) or a third (1) of the height; None if not worth it.
+    """Return blocks as high as suits the second level (`number` 0), or of another height (1).
 
-    With `shared` 1, threads share columns instead of rows.
+    None if they are not worth trying. With `shared` 1, threads share columns instead of rows.
     """
     rows, _, _ = implicit_gemm(operator)
     wide = tile[1] * device.vector_floats
@@ -149,8 +152,10 @@ def _blocks(
     if isinstance(operator, Pair):
         each += 4 * columns
     share = rows if shared else ceil_div(rows, threads)
-    height = max(tile[0], min(share, device.l2_bytes // 2 // each, 480))
-    if number:
+    height = max(tile[0], min(share, device.l2_bytes // 2 // each, _HIGHEST))
+    if number and height < min(share, _HIGHEST) // 4:
+        height = min(share, _HIGHEST)
+    elif number:
         if height < 6 * tile[0]:
             return None
         height //= 3
