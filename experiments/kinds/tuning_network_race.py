@@ -9,6 +9,7 @@ from typing import Any
 
 from experiments.kinds.tuning_bench import interleaved, middle
 from experiments.kinds.tuning_network import Networks
+from tuning.rivals.base import SHORT_SPINS
 
 FROZEN = "frozen"
 LAYOUTS = {"eager NCHW": "contiguous_format", "eager NHWC": "channels_last"}
@@ -28,6 +29,7 @@ def race_networks(
     import tvm
 
     os.environ["TVM_NUM_THREADS"] = str(threads)
+    os.environ.update(SHORT_SPINS)
     tvm.get_global_func("runtime.config_threadpool")(1, threads)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
