@@ -8,6 +8,7 @@ import signal
 import threading
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
 from typing import Any
 
 import psutil
@@ -26,6 +27,7 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+LIFELINE = "experiments.executors.lifeline"
 MAX_RESUBMITS = 3
 
 
@@ -41,7 +43,8 @@ class LocalExecutor:
         for name in THREAD_VARIABLES:
             os.environ.setdefault(name, "1")  # one thread per library and worker
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["experiments.worker", "numpy"])
+        self._context.set_forkserver_preload([LIFELINE, "experiments.worker", "numpy"])
+        forkserver.ensure_running()  # from this thread: it ends with the one that starts it
         self._watchdog = MemoryWatchdog()
         self._lock = threading.Lock()
         self._pool = self._new_pool()
@@ -132,15 +135,10 @@ def _what_happened(
 
 def _start_worker() -> None:
     """Leave Ctrl-C to the parent, and die with it, so that no run is left behind."""
+    from experiments.executors.lifeline import die_with_parent
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = psutil.Process().parent()
-    _die_with_parent()
+    die_with_parent()
     if parent is None or not parent.is_running():
         os._exit(1)
-
-
-def _die_with_parent() -> None:
-    import ctypes
-
-    PR_SET_PDEATHSIG = 1  # prctl(2)
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -65,6 +65,17 @@ def test_interrupt_leaves_a_resumable_state(tmp_path: Path, uninterrupted: bytes
     assert broken.table() == uninterrupted
 
 
+def test_a_run_in_hand_does_not_outlive_the_command(tmp_path: Path) -> None:
+    """Kill -9 of the command alone ends its fork server and a run that hangs with it."""
+    long = sweep(tmp_path, kind="faulty", base={"fault": "hang"}, seeds=2)
+    process = long.start("--workers", "2")
+    wait_for(lambda: sum(map(is_worker, alive_in_session(process.pid))) == 2)
+    time.sleep(0.5)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(timeout=30)
+    wait_for(lambda: not alive_in_session(process.pid), seconds=10.0)
+
+
 def test_two_commands_at_once_share_the_work(tmp_path: Path, uninterrupted: bytes) -> None:
     """Two commands on one store compute each run once, and both end with the whole table."""
     both = sweep(tmp_path, **FIELDS)
