@@ -31,24 +31,28 @@ LEAVES = (
     "tuning.space",
 )
 BASE = (*LEAVES, "experiments.setup")
-POLICIES = ("policies.congestion", "policies.ordering", "policies.search", "policies.distill")
+POLICIES = (
+    *("policies.congestion", "policies.ordering", "policies.search"),
+    *("policies.rules", "policies.distill"),
+)
 SIMULATORS = ("sim.gpu", "sim.net")
 ENGINES = ("serving.engine", "serving.profiles", "serving.traces", "emu", "tuning")
 ARROWS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(LEAVES, LEAVES),
     "experiments.setup": ("experiments.paths",),
     "serving": LEAVES,  # the modules at its top are data types: pool, tree, density
-    "policies.congestion": LEAVES,
+    "policies.congestion": (*LEAVES, "policies.rules"),
     "policies.ordering": (*LEAVES, "serving"),
+    "policies.rules": LEAVES,
     "policies.search": LEAVES,
     "sim.gpu": LEAVES,
     "sim.net": (*LEAVES, "policies.congestion"),
     "serving.traces": (*BASE, "serving"),
     "serving.profiles": (*BASE, "serving", "serving.traces", "sim.gpu"),
     "serving.engine": (*BASE, "serving", "policies.ordering", "sim.gpu"),
-    "emu": (*BASE, "policies.congestion", "sim.net"),
+    "emu": (*BASE, "policies.congestion", "policies.rules", "sim.net"),
     "tuning": (*BASE, "policies.search", "sim.gpu"),
-    "policies.distill": (*BASE, "policies.congestion", "sim.net"),
+    "policies.distill": (*BASE, "policies.congestion", "policies.rules", "sim.net"),
     "experiments.doctor": ("experiments.paths", "experiments.setup", "sim.compile_cache"),
     # The machinery knows no engine; kinds of run are where engines and machinery meet.
     "experiments.kinds": (*BASE, "serving", *POLICIES, *SIMULATORS, *ENGINES),
