@@ -9,6 +9,7 @@ from numba import njit
 from numba.np.numpy_support import carray
 
 from policies.congestion.base import INTERVAL
+from policies.congestion.steering import step_rate
 from sim.net.engine.memory import floats, ints, offset
 from sim.net.envs import pcc_features, pcc_interval, pcc_link
 from sim.net.envs.bare import borrowed_floats, borrowed_ints, singles
@@ -79,7 +80,7 @@ def begin_episode(link: Any, known: Any) -> None:
 
 @njit(cache=True)
 def _act(link: Any, action: float, known: Any) -> None:
-    rate = link.rate * np.exp(action * np.log1p(known.delta))
+    rate = step_rate(link.rate, action, known.delta)
     set_rate(link, allowed_rate(rate, link.capacity_bps, known), known.packet_bits)
 
 
