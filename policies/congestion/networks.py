@@ -112,3 +112,30 @@ def dense(
             total += row[source + i] * weights[start + i * outputs + j]
         row[target + j] = math.tanh(total) if squash else total
     return bias + outputs
+
+
+def packed(tensors: Mapping[str, NDArray[np.float32]], sizes: Sequence[int]) -> NDArray[np.float64]:
+    """Return a network as `forward` reads it: number of layers, sizes, layers.
+
+    Raises:
+        ValueError: as `flat_layers`.
+    """
+    head = np.array([len(sizes) - 1, *sizes], np.float64)
+    return np.concatenate([head, flat_layers(tensors, sizes)])
+
+
+@njit(cache=True)
+def forward(row: Any, source: int, network: Any, at: int) -> int:
+    """Evaluate the network that lies in `network` from `at` on; return where its outputs are.
+
+    Its inputs are row[source:]; the outputs of each layer follow its inputs there, so the row needs
+    room for the sum of all sizes. Every layer but the last is squashed by tanh.
+    """
+    layers = int(network[at])
+    start = at + layers + 2
+    for i in range(layers):
+        inputs, outputs = int(network[at + 1 + i]), int(network[at + 2 + i])
+        target = source + inputs
+        start = dense(row, source, inputs, target, outputs, network, start, i < layers - 1)
+        source = target
+    return source
