@@ -178,17 +178,32 @@ def udt_init(state: Any, flow: Any, constants: Any) -> None:
     begin(state, flow, clamp(rate, constants[LOW] * MEGABIT, constants[HIGH] * MEGABIT))
 
 
+@njit(cache=True)
+def udt_listen(state: Any, interval: Any) -> bool:
+    """Take an interval into the history; whether there has been an ACK, so that one is to act."""
+    if state[PHASE] == SILENT:
+        if not interval[I_MEAN_RTT_NS] > 0.0:
+            return False
+        state[PHASE] = ACTING
+    remember(state, interval, (interval[I_SEND_SPAN_NS], interval[I_ACK_SPAN_NS]))
+    return True
+
+
+@njit(cache=True)
+def udt_steer(state: Any, interval: Any, constants: Any) -> None:
+    """Change the rate by ACTION and plan the next interval."""
+    rate = apply_action(state[PACING_BPS], state[ACTION], constants[SCALE])
+    rate = clamp(rate, constants[LOW] * MEGABIT, constants[HIGH] * MEGABIT)
+    rtt = interval[I_SRTT_NS]
+    plan(state, rate, 0.5 * rtt if rtt > 0.0 else WAIT_NS, UDT_PACKETS)
+
+
 @hook
 def udt_on_interval(state: Any, interval: Any, constants: Any) -> None:
     """Act after each interval, from the first one with an ACK on."""
-    if state[PHASE] == SILENT:
-        if not interval[I_MEAN_RTT_NS] > 0.0:
-            return
-        state[PHASE] = ACTING
-    remember(state, interval, (interval[I_SEND_SPAN_NS], interval[I_ACK_SPAN_NS]))
-    act(state, (constants[LOW] * MEGABIT, constants[HIGH] * MEGABIT), constants)
-    rtt = interval[I_SRTT_NS]
-    plan(state, state[PACING_BPS], 0.5 * rtt if rtt > 0.0 else WAIT_NS, UDT_PACKETS)
+    if udt_listen(state, interval):
+        decide(state, constants)
+        udt_steer(state, interval, constants)
 
 
 class Aurora(Controller):
