@@ -1,7 +1,8 @@
 """Fingerprint of the code behind a run: the sources that its modules import, transitively.
 
 Read from the text (also imports inside functions), so nothing is imported. Files of a folder
-`source` beside a module, such as C++ templates, belong to it. Libraries are not part of it: their
+`source` beside a module, such as C++ templates, belong to it, and so do weights and rules that its
+text names (`"gentle.rule"`) and a folder beside it holds. Libraries are not part of it: their
 versions are in the run's provenance.
 """
 
@@ -9,11 +10,16 @@ from __future__ import annotations
 
 import ast
 import functools
+import glob
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from experiments.paths import PACKAGES, ROOT
+
+DATA = (".rule", ".safetensors")
+NAME = re.compile(r"[\w.-]+(\.rule|\.safetensors)")
 
 
 def fingerprint(entry_files: Iterable[Path]) -> str:
@@ -26,7 +32,7 @@ def fingerprint(entry_files: Iterable[Path]) -> str:
 
 
 def closure(entry_files: Iterable[Path]) -> set[Path]:
-    """Return `entry_files`, all project files that they import, directly or not, and `source/*`."""
+    """Return `entry_files`, all project files that they import, directly or not, and their data."""
     found: set[Path] = set()
     waiting = [path.resolve() for path in entry_files]
     while waiting:
@@ -34,6 +40,7 @@ def closure(entry_files: Iterable[Path]) -> set[Path]:
         if path not in found:
             found.add(path)
             found.update(file for file in path.parent.glob("source/*") if file.is_file())
+            found.update(data_of(path))
             waiting.extend(imports_of(path))
     return found
 
@@ -43,9 +50,27 @@ def imports_of(path: Path) -> list[Path]:
     return list(_imports(path, path.stat().st_mtime_ns))
 
 
+def data_of(path: Path) -> set[Path]:
+    """Return the data files that the text of `path` names and that lie in a folder beside it."""
+    found: set[Path] = set()
+    for name in _data_names(path, path.stat().st_mtime_ns):
+        for file in path.parent.glob(f"*/{glob.escape(name)}"):
+            found.update(part for part in (file, file.with_suffix(".json")) if part.is_file())
+    return found
+
+
 @functools.lru_cache(maxsize=4096)
 def _content_hash(path: Path, _mtime_ns: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@functools.lru_cache(maxsize=4096)
+def _data_names(path: Path, _mtime_ns: int) -> tuple[str, ...]:
+    text = path.read_bytes()
+    if not any(suffix.encode() in text for suffix in DATA):
+        return ()
+    strings = (n.value for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Constant))
+    return tuple(s for s in strings if isinstance(s, str) and NAME.fullmatch(s))
 
 
 @functools.lru_cache(maxsize=4096)

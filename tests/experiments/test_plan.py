@@ -201,6 +201,21 @@ def test_fingerprint_changes_with_code_that_is_used_and_only_then(project: Path)
     assert fingerprint([entry]) != before
 
 
+def test_fingerprint_holds_the_data_that_the_code_names(project: Path) -> None:
+    entry, folder = project / "sim/one.py", project / "sim/rules"
+    entry.write_text('RULE = "mine.rule"\nTEXT = "not a *.rule"\nW = "net.safetensors"\n')
+    folder.mkdir()
+    for name in ("mine.rule", "other.rule", "net.safetensors", "net.json"):
+        (folder / name).write_text("1")
+    named = {path.name for path in closure([entry])} - {"one.py"}
+    assert named == {"mine.rule", "net.safetensors", "net.json"}
+    before = fingerprint([entry])
+    (folder / "other.rule").write_text("2")
+    assert fingerprint([entry]) == before
+    (folder / "mine.rule").write_text("22")
+    assert fingerprint([entry]) != before
+
+
 def test_fingerprint_is_of_the_text_not_of_the_place_or_time(project: Path, tmp_path: Path) -> None:
     before = fingerprint([project / "sim/one.py"])
     four = project / "sim/part/four.py"
