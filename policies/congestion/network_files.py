@@ -147,11 +147,12 @@ def _parameters(path: Path, config: Mapping[str, Any]) -> dict[str, float]:
         raise ValueError(
             f"{path}: world.config.rate_bps must be [lowest, highest], got {_shown(ends)}"
         )
-    found = {"rate_bps[0]": ends[0], "rate_bps[1]": ends[1]} | {n: config.get(n) for n in NUMBERS}
-    for field, value in found.items():
+    fields = ("rate_bps[0]", "rate_bps[1]", *NUMBERS)
+    values: list[Any] = [*ends, *(config.get(name) for name in NUMBERS)]
+    for field, value in zip(fields, values, strict=True):
         if type(value) not in (int, float) or not abs(value) <= MOST_NUMBER:
             raise ValueError(
                 f"{path}: world.config.{field} must be a finite number, got {_shown(value)}"
             )
     names = ("min_bps", "max_bps", *NUMBERS)
-    return {name: float(value) for name, value in zip(names, found.values(), strict=True)}
+    return {name: float(value) for name, value in zip(names, values, strict=True)}
