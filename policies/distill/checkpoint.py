@@ -79,7 +79,7 @@ def load(folder: Path, learner: Learner) -> Course | None:
         tensors = _tensors(folder, told)
         _restore(learner, told, tensors)
         return _course(learner, told, tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"{path}: {reason}; remove {folder} to train anew") from None
 
