@@ -1,4 +1,4 @@
-"""Run kind `congestion-teacher`: one training of a teacher, chosen on validation, judged on test links.
+"""Run kind `congestion-teacher`: a training of a teacher, chosen on validation links, then tested.
 
 Shares are of the ideal reward (`policies.distill.judge`). Seeds are seeds of the training; the
 validation and the test links are the same for all.
@@ -61,7 +61,7 @@ class CongestionTeacher:
         "share_median": "1; median test link's share of the ideal reward; higher is better",
         "share_median_low": "1; lower end of its 95 % interval over links",
         "share_median_high": "1; upper end",
-        "share_ratio_of_means": "1; mean reward / mean ideal reward on test links; higher is better",
+        "share_ratio_of_means": "1; mean reward / mean ideal on test links; higher is better",
         "share_ratio_of_means_low": "1; lower end of its 95 % interval over links",
         "share_ratio_of_means_high": "1; upper end",
         "utilisation": "1; throughput / capacity on test links; higher is better",
@@ -73,7 +73,7 @@ class CongestionTeacher:
         "published_share_ratio_of_means": "1; their share_ratio_of_means",
         "best_steps": "environment steps when the chosen policy was met",
         "steps": "environment steps of the training",
-        "seconds": "s; of the training, evaluations included, compilation left out; lower is better",
+        "seconds": "s; of the training with evaluations, without compilation; lower is better",
         "steps_per_s": "environment steps/s of the training, end to end; higher is better",
     }
 

@@ -137,9 +137,7 @@ def _course(
     )
 
 
-def _below(
-    tensors: dict[str, NDArray[np.float32]], prefix: str
-) -> dict[str, NDArray[np.float32]]:
+def _below(tensors: dict[str, NDArray[np.float32]], prefix: str) -> dict[str, NDArray[np.float32]]:
     """Return the tensors whose names begin with `prefix`, without it."""
     size = len(prefix)
     return {name[size:]: value for name, value in tensors.items() if name.startswith(prefix)}

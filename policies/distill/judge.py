@@ -128,9 +128,7 @@ def _actions(policy: Policy, observations: NDArray[np.float32]) -> NDArray[Any]:
     return actions.reshape(count, 1)
 
 
-def _bootstrap(
-    name: str, count: int, statistic: Callable[[NDArray[np.int64]], Any]
-) -> Interval:
+def _bootstrap(name: str, count: int, statistic: Callable[[NDArray[np.int64]], Any]) -> Interval:
     """Return a statistic of `count` links with its percentile interval over links.
 
     `statistic` takes places int64[..., count] and works along the last axis.
@@ -139,8 +137,7 @@ def _bootstrap(
         raise ValueError(f"{name}: no link has a value that means anything")
     luck = stream(0, {"statistic": name}, "bootstrap")
     drawn = [
-        statistic(luck.integers(count, size=(AT_ONCE, count)))
-        for _ in range(RESAMPLES // AT_ONCE)
+        statistic(luck.integers(count, size=(AT_ONCE, count))) for _ in range(RESAMPLES // AT_ONCE)
     ]
     low, high = np.percentile(np.concatenate(drawn), TAILS)
     return Interval(float(statistic(np.arange(count))), float(low), float(high))

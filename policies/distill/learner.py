@@ -76,9 +76,7 @@ class Rollout(RolloutBuffer):
 
     order: np.random.Generator
 
-    def get(
-        self, batch_size: int | None = None
-    ) -> Generator[RolloutBufferSamples, None, None]:
+    def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
         """Yield minibatches that make up the batch, in random order."""
         size = self.buffer_size * self.n_envs
         columns = [
@@ -129,7 +127,9 @@ class Learner(PPO):
                 device="cpu",
             )
         self.set_logger(Logger(None, []))
-        self.episodes = Episodes(environments.batch, seeds_of("train", config.seed, config.parallel))
+        self.episodes = Episodes(
+            environments.batch, seeds_of("train", config.seed, config.parallel)
+        )
 
     def practise(self, number: int) -> Lesson:
         """Act for one batch, number `number` (0, 1, ...), and learn from it."""

@@ -1,4 +1,4 @@
-"""Files of tensors and JSON that appear whole or not at all, read without trust and without pickle."""
+"""Files of tensors and JSON that appear whole or not at all, read without trust or pickle."""
 
 from __future__ import annotations
 

@@ -68,7 +68,9 @@ class Network:
         """
         values = np.asarray(observations, np.float64)
         if values.ndim != 2 or values.shape[1] != self.sizes[0]:
-            raise ValueError(f"observations: shape must be (n, {self.sizes[0]}), got {values.shape}")
+            raise ValueError(
+                f"observations: shape must be (n, {self.sizes[0]}), got {values.shape}"
+            )
         *hidden, (last, bias) = self._layers
         for weights, biases in hidden:
             values = np.tanh(values @ weights + biases)
@@ -141,7 +143,9 @@ def read_network(path: Path) -> Network:
     layers = range(len(sizes) - 1)
     names = {f"{kind}{i}" for i in layers for kind in "wb"} | {"log_std"}
     if set(tensors) != names or tensors["log_std"].shape != (1,):
-        raise ValueError(f"{path}: tensors must be {', '.join(sorted(names))}, log_std of one value")
+        raise ValueError(
+            f"{path}: tensors must be {', '.join(sorted(names))}, log_std of one value"
+        )
     return Network(tensors, world)
 
 

@@ -128,7 +128,11 @@ class World:
         for name in ("log_bandwidth", "log_delay"):
             if not isinstance(given[name], bool):
                 raise ValueError(f"{where}: config: {name} must be true or false")
-        config = EnvConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in given.items()
+        }
+        config = EnvConfig(**values)
         try:
             world = cls(str(value.get("environment"))[:80], config)
             config.check(tuple(world.model.FEATURES))

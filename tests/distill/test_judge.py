@@ -28,7 +28,7 @@ def at_capacity(environment: str, share: float = 1.0, **changes: Any) -> World:
 
 
 def test_sending_at_capacity_is_the_ideal_on_pcc_v1() -> None:
-    """To within a packet at the edges of an interval and the nanosecond that a gap is rounded by."""
+    """To within a packet at an interval's edges and the nanosecond that gaps are rounded to."""
     judged = judge(still, at_capacity(CORRECTED), links=100)
     assert judged.share == pytest.approx(np.ones(100), abs=0.02)
     assert judged.utilisation == pytest.approx(np.ones(100), abs=0.02)

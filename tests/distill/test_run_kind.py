@@ -51,7 +51,9 @@ def test_a_run_gives_every_metric_and_its_curve(variant: str) -> None:
     metrics: dict[str, Any] = dict(outcome.metrics)
     assert set(metrics) == set(KIND.metrics)
     absent = {name for name, value in metrics.items() if value is None}
-    assert absent == {name for name in metrics if name.startswith("published") and variant != "legacy"}
+    assert absent == {
+        name for name in metrics if name.startswith("published") and variant != "legacy"
+    }
     assert all(math.isfinite(v) for v in metrics.values() if v is not None)
     assert metrics["share_median_low"] <= metrics["share_median"] <= metrics["share_median_high"]
     assert metrics["steps"] == 2048
@@ -73,7 +75,13 @@ def test_runs_repeat_but_for_their_time() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"variant": "fixed"}, {"total_steps": 0}, {"hidden": []}, {"gamma": 1.0}, {"clip": None, "x": 1}],
+    [
+        {"variant": "fixed"},
+        {"total_steps": 0},
+        {"hidden": []},
+        {"gamma": 1.0},
+        {"clip": None, "x": 1},
+    ],
 )
 def test_bad_configurations_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

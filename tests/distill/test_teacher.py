@@ -1,4 +1,4 @@
-"""Trainings: they learn, repeat to the byte, and go on after an interruption as if it had not been."""
+"""Trainings: they learn, repeat to the byte, and go on after a stop as if it had not been."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ def test_a_resumed_training_equals_an_uninterrupted_one(
     resumed = train(config, tmp_path / "a", told.append)
     assert essence(resumed) == essence(train(config, tmp_path / "b"))
     # The row during which it was stopped came before its checkpoint, so it was made again.
-    assert [found.steps for found in told] == [*range(0, 1024 * row, 1024), *(1024 * k for k in range(row - 1, 4))]
+    assert [found.steps for found in told] == [
+        *range(0, 1024 * row, 1024),
+        *(1024 * k for k in range(row - 1, 4)),
+    ]
 
 
 def test_a_longer_training_begins_like_a_shorter_one(tmp_path: Path) -> None:

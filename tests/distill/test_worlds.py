@@ -103,10 +103,10 @@ JSON = st.recursive(
 def test_any_value_in_a_field_is_taken_or_refused(field: str, value: Any) -> None:
     told = WORLDS[1].as_json()
     told["config"][field] = value
+    changed = tuple(value) if isinstance(value, list) else value
+    expected = replace(WORLDS[1], config=replace(WORLDS[1].config, **{field: changed}))
     try:
-        world = World.from_json(told, "here")
-    except ValueError as error:
-        assert str(error).startswith("here: ")
-    else:
-        changed = tuple(value) if isinstance(value, list) else value
-        assert world == replace(WORLDS[1], config=replace(WORLDS[1].config, **{field: changed}))
+        found: Any = World.from_json(told, "here")
+    except ValueError as caught:
+        found = str(caught)
+    assert found == expected or (isinstance(found, str) and found.startswith("here: "))
