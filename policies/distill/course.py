@@ -40,6 +40,11 @@ class Row:
     explained: float | None
     std: float
 
+    @property
+    def score(self) -> float:
+        """What policies are chosen by: the mean of the two shares that are reported."""
+        return (self.validation_median + self.validation_ratio) / 2.0
+
 
 @dataclass
 class Course:
@@ -50,7 +55,7 @@ class Course:
         seconds: spent.
         rows: the learning curve.
         lessons: since the last row.
-        best: the policy of the row with the highest `validation_ratio`.
+        best: the policy of the row with the highest score.
         best_steps: environment steps when it was met.
     """
 
@@ -65,21 +70,18 @@ class Course:
         """Judge the policy as it is now on the validation links, and add a row."""
         config, network = learner.config, learner.network()
         judged = judge(network, config.world, config.validation_links, "validation")
-        ratio = float(judged.reward.sum() / judged.ideal.sum())
-        steps = self.batches * config.batch_steps
-        if self.best is None or ratio > max(row.validation_ratio for row in self.rows):
-            self.best, self.best_steps = network, steps
-        self.rows.append(
-            Row(
-                steps=steps,
-                seconds=self.seconds,
-                validation_median=float(np.nanmedian(judged.share)),
-                validation_ratio=ratio,
-                validation_utilisation=float(judged.utilisation.mean()),
-                std=float(np.exp(network.tensors["log_std"][0])),
-                **self._learnt(),
-            )
+        row = Row(
+            steps=self.batches * config.batch_steps,
+            seconds=self.seconds,
+            validation_median=float(np.nanmedian(judged.share)),
+            validation_ratio=float(judged.reward.sum() / judged.ideal.sum()),
+            validation_utilisation=float(judged.utilisation.mean()),
+            std=float(np.exp(network.tensors["log_std"][0])),
+            **self._learnt(),
         )
+        if self.best is None or row.score > max(other.score for other in self.rows):
+            self.best, self.best_steps = network, row.steps
+        self.rows.append(row)
         self.lessons = []
 
     def _learnt(self) -> dict[str, Any]:

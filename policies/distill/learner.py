@@ -107,7 +107,7 @@ class Learner(PPO):
             super().__init__(
                 ActorCriticPolicy,
                 environments,
-                learning_rate=config.learning_rate,
+                learning_rate=lambda remaining: config.learning_rate * remaining,
                 n_steps=config.batch_steps // config.parallel,
                 batch_size=config.minibatch,
                 n_epochs=config.epochs,
@@ -137,6 +137,8 @@ class Learner(PPO):
         buffer: Any = self.rollout_buffer
         reward, ideal = self._collect(buffer, stream(self.config.seed, identity, "actions"))
         buffer.order = stream(self.config.seed, identity, "minibatches")
+        if self.config.anneal:  # as SB3 counts progress, which the rate follows
+            self._current_progress_remaining = 1.0 - number / self.config.batches
         self.train()
         told = self.logger.name_to_value
         explained = float(told["train/explained_variance"])

@@ -25,7 +25,7 @@ class Trained:
 
     Attributes:
         config: its parameters.
-        network: the policy with the highest ratio of mean rewards on the validation links.
+        network: the policy with the highest score on the validation links (`Row.score`).
         best_steps: environment steps when it was met.
         last: the policy at the end.
         rows: the learning curve.

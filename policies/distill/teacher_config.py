@@ -31,7 +31,8 @@ class TeacherConfig:
         batch_steps: environment steps between two updates, over all links.
         minibatch: of them in one step of the optimiser.
         epochs: passes over a batch.
-        learning_rate: Adam's, constant.
+        learning_rate: Adam's.
+        anneal: whether it falls linearly to 0 over the training; else it is constant.
         adam_epsilon: Adam's.
         gamma, gae_lambda: discount, and the decay of advantages.
         clip: how far the ratio of probabilities may leave 1.
@@ -54,6 +55,7 @@ class TeacherConfig:
     minibatch: int = 2048
     epochs: int = 4
     learning_rate: float = 1e-3
+    anneal: bool = False
     adam_epsilon: float = 1e-5
     gamma: float = 0.99
     gae_lambda: float = 0.95
@@ -64,7 +66,7 @@ class TeacherConfig:
     hidden: tuple[int, ...] = (32, 16)
     log_std: float = 0.0
     reward_scale: float = 1.0
-    evaluate_every: int = 40 * 8192
+    evaluate_every: int = 20 * 8192
     validation_links: int = 200
     checkpoint_every: int = 40
 
@@ -107,6 +109,8 @@ class TeacherConfig:
         whole(PART, "layers in hidden", len(self.hidden), 1, 6)
         for place, width in enumerate(self.hidden):
             whole(PART, f"hidden[{place}]", width, 1, 4096)
+        if not isinstance(self.anneal, bool):
+            raise ScenarioError(f"{PART}: anneal must be true or false, got {self.anneal!r}")
         for name in ("learning_rate", "adam_epsilon", "gradient_norm", "reward_scale"):
             number(PART, name, getattr(self, name), above=0.0)
         for name in ("entropy", "value_weight"):

@@ -41,7 +41,7 @@ def main(words: Sequence[str] | None = None) -> int:
         )
         folder = asked.work / f"{asked.variant}-{asked.steps}-seed{seed}"
         trained.append(train(config, folder, lambda row, seed=seed: _say(seed, row)))
-    chosen = max(trained, key=lambda one: one.best_row.validation_ratio)
+    chosen = max(trained, key=lambda one: one.best_row.score)
     judged = {
         one.config.seed: summary(judge(one.network, one.config.world, TEST_LINKS, "test"))
         for one in trained
@@ -77,6 +77,7 @@ def _told(
     seeds = [
         {
             "seed": one.config.seed,
+            "validation_share_median": one.best_row.validation_median,
             "validation_share_ratio_of_means": one.best_row.validation_ratio,
             "steps": one.best_steps,
             "test": judged[one.config.seed],
@@ -88,7 +89,7 @@ def _told(
         "network": f"teacher on {chosen.config.world.environment}, by PPO",
         "command": command,
         "seed": chosen.config.seed,
-        "chosen": "the seed and the step with the highest share on validation links",
+        "chosen": "the seed and the step with the highest mean of both shares on validation links",
         "seeds": seeds,
         "training": training,
         "made_with": {name: version(name) for name in PACKAGES},

@@ -134,9 +134,9 @@ def test_statistics_and_intervals() -> None:
 
 
 def test_a_link_without_a_gain_has_no_share() -> None:
-    judged = judged_of([1.0, -5.0, 3.0], [2.0, -1.0, 4.0])
+    judged = judged_of([1.0, -5.0, 3.0], [2.0, -1.5, 4.0])
     assert np.isnan(judged.share[1])
     assert judged.share_median().value == pytest.approx(0.625)
-    assert judged.share_ratio().value == pytest.approx(-0.2)
+    assert judged.share_ratio().value == pytest.approx(-1.0 / 4.5)
     with pytest.raises(ValueError, match="inflation: no link has a value"):
         judged.mean("inflation")

@@ -124,7 +124,7 @@ def test_tensors_must_be_the_layers_and_nothing_else(tmp_path: Path) -> None:
             read_network(path)
 
 
-@given(st.data())
+@given(data=st.data())
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_mutated_tensors_are_refused_or_sound(data: st.DataObject, tmp_path: Path) -> None:
     """Even where the description vouches for the mutated file."""
