@@ -39,7 +39,8 @@ def by_c(folder: Path, rules: Sequence[Rule], rows: Rows, *flags: str) -> list[R
         f"{loop(name, len(rule.inputs))}"
         for name, rule in zip(names, rules, strict=True)
     ]
-    source, made = folder / "rules.c", folder / "rules.so"
+    count = len(list(folder.iterdir()))  # what was loaded under a name stays: take another
+    source, made = folder / f"rules_{count}.c", folder / f"rules_{count}.so"
     source.write_text("\n".join(parts), encoding="utf-8")
     command = ["g++", "-x", "c", *FLAGS, *STRICT, *flags, "-shared", "-fPIC"]
     run_program([*command, str(source), "-lm", "-o", str(made)], timeout_s=200)

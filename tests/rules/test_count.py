@@ -30,7 +30,7 @@ def counted(node: Node, values: dict[str, float]) -> tuple[float, int]:
     return function(*below), 1 + sum(count for _, count in parts)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=100)
 @given(rules(depth=6), inputs_of())
 def test_no_evaluation_takes_more_than_the_worst_path(rule, inputs):
     values = {i.name: elementary.clamped(inputs[i.name], i.low, i.high) for i in INPUTS}

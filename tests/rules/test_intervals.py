@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from policies.rules.elementary import EPS
 from policies.rules.intervals import Interval, bounds, decided, narrowed
 from policies.rules.parse import parse_rule
 from policies.rules.syntax import LIMIT, Comparison, If, Node, Number, RuleError, Variable, children
-from tests.rules.random_rules import INPUTS, inputs_of, rules
+from tests.rules.random_rules import INPUTS, inputs_of, many_inputs, many_rules, rules
 
 BOX = {i.name: Interval(i.low, i.high) for i in INPUTS}
 
@@ -41,12 +42,21 @@ def value_of(node: Node, values: dict[str, float]) -> float:
     return found
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=100)
 @given(rules(depth=5), st.lists(inputs_of(), min_size=1, max_size=8))
 def test_every_value_lies_within_the_bounds_of_its_node(rule, many):
     for inputs in many:
         values = {i.name: elementary.clamped(inputs[i.name], i.low, i.high) for i in INPUTS}
         value_of(rule.body, values)
+
+
+def test_many_values_lie_within_their_bounds():
+    rng = np.random.default_rng(12)
+    for rule in many_rules(200, seed=12):
+        for row in many_inputs(rng, 3).tolist():
+            given_ = zip(INPUTS, row, strict=True)
+            values = {i.name: elementary.clamped(x, i.low, i.high) for i, x in given_}
+            value_of(rule.body, values)
 
 
 @settings(deadline=None, max_examples=300)

@@ -79,7 +79,7 @@ def deepest(program: np.ndarray) -> int:
     return most
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(rules(depth=6))
 def test_programs_are_sound_and_need_the_slots_that_they_say(rule):
     program = compile_rule(rule)
@@ -95,7 +95,7 @@ def test_the_deepest_rule_fits_the_stack():
     assert left[op.SLOTS] == 2
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(rules(depth=5), inputs_of())
 def test_a_program_runs_from_anywhere_and_writes_its_stack_only(rule, inputs):
     program = compile_rule(rule)

@@ -12,17 +12,22 @@ from policies.rules.parse import parse_rule
 from policies.rules.rule import Rule
 from policies.rules.syntax import Binary, Comparison, If, Input, Number, RuleError, Variable
 from policies.rules.write import expression_text, number_text, text_of
-from tests.rules.random_rules import rules
+from tests.rules.random_rules import many_rules, rules
 from tests.rules.test_parse import EXAMPLE, HEAD
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=100)
 @given(rules(depth=6))
 def test_text_reads_back_as_the_same_rule(rule):
     again = parse_rule(text_of(rule))
     assert again == rule
     assert repr(again) == repr(rule)  # equality overlooks the sign of zeros
     assert text_of(again) == text_of(rule)
+
+
+def test_many_rules_read_back():
+    for rule in many_rules(300, seed=6, depth=7):
+        assert repr(parse_rule(text_of(rule))) == repr(rule)
 
 
 @given(st.floats(-1e100, 1e100))
