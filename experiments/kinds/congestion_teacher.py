@@ -67,7 +67,7 @@ class CongestionTeacher:
         "utilisation": "1; throughput / capacity on test links; higher is better",
         "latency_inflation": "1; RTT / base RTT - 1 on test links; lower is better",
         "loss": "1; packets lost / settled on test links, random loss included; lower is better",
-        "validation_share": "1; ratio of means on validation links, by which the step was chosen",
+        "validation_share": "1; mean of both shares on validation links; the step was chosen by it",
         "published_share_median": "1; share_median of the published weights of Aurora on the same"
         " test links; null where they do not fit the environment",
         "published_share_ratio_of_means": "1; their share_ratio_of_means",
@@ -128,7 +128,7 @@ def _metrics(trained: Trained, links: int) -> dict[str, Scalar]:
         "utilisation": judged.mean("utilisation").value,
         "latency_inflation": judged.mean("inflation").value,
         "loss": judged.mean("loss").value,
-        "validation_share": trained.best_row.validation_ratio,
+        "validation_share": trained.best_row.score,
         "published_share_median": theirs.share_median().value if theirs else None,
         "published_share_ratio_of_means": theirs.share_ratio().value if theirs else None,
         "best_steps": trained.best_steps,
