@@ -126,4 +126,4 @@ def _legend(figure: Figure, panels: list[Axes]) -> None:
     handles: dict[str, Any] = {}
     for axes in panels:
         handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=4)
+    figure.legend(list(handles.values()), list(handles), loc="outside upper left", ncols=2)
