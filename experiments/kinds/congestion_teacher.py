@@ -6,6 +6,7 @@ validation and the test links are the same for all.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -81,6 +82,13 @@ class CongestionTeacher:
     def resolve(config: dict[str, Any]) -> dict[str, Any]:
         """Return the configuration as it is: nothing depends on the machine."""
         return config
+
+    @staticmethod
+    def lacks(_: dict[str, Any]) -> tuple[str, ...]:
+        """Return packages that are not on this machine."""
+        names = ("gymnasium", "stable_baselines3")
+        missing = [name for name in names if importlib.util.find_spec(name) is None]
+        return tuple(f"{name} (pip install -e '.[congestion]')" for name in missing)
 
     @staticmethod
     def run(config: dict[str, Any]) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import warnings
@@ -177,3 +178,12 @@ def test_shipped_teachers_can_be_read() -> None:
     for path in found:
         network = read_network(path)
         assert network.world == preset(path.stem.removeprefix("teacher_")).world
+
+
+def test_says_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert KIND.lacks({}) == ()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert [text.split()[0] for text in KIND.lacks({})] == [
+        "gymnasium",
+        "stable_baselines3",
+    ]
