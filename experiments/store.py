@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.files import read_json, sync_folder, write_json, write_synced
-from experiments.owners import STALE_AFTER_S, host
+from experiments.owners import STALE_AFTER_S, host, process_start
 from sim.streams import canonical_json
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Store:
             ValueError: a metric is not finite, or a table's columns differ in length.
         """
         final = self.folder(run_id)
-        mark = f"{_host_mark()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        mark = f"{_host_mark()}-{os.getpid()}-{process_start(os.getpid())}-{uuid.uuid4().hex[:8]}"
         beside = final.parent / f".{run_id}.{mark}"
         beside.mkdir(parents=True)
         try:
@@ -161,13 +161,13 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _is_being_written(path: Path) -> bool:
-    """Say whether the process in the name `.<id>.<host>-<pid>-<random>[-old]` is alive.
+    """Say whether the process in the name `.<id>.<host>-<pid>-<start>-<random>[-old]` is alive.
 
     Of a process on another host, only the time since it last wrote is known.
     """
-    mark, _, rest = path.name.rsplit(".", 1)[-1].partition("-")
+    mark, pid, start = [*path.name.rsplit(".", 1)[-1].split("-"), "", ""][:3]
     if mark == _host_mark():
-        return Path(f"/proc/{rest.split('-')[0]}").exists()
+        return process_start(pid) == start
     try:
         return time.time() - path.stat().st_mtime < STALE_AFTER_S
     except OSError:

@@ -112,8 +112,10 @@ def test_templates_beside_a_module_are_part_of_its_fingerprint() -> None:
     assert path.parent / "source" / "gemm.hpp" in found
 
 
-def test_kinds_of_the_other_panels_are_not_exclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_the_other_panels_only_training_is_exclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells its speed and uses every core; simulated time is no other on a busy machine."""
     monkeypatch.undo()
     others = [name for name in KINDS.names() if name.startswith(("serving-", "congestion-"))]
-    assert others
-    assert not any(getattr(KINDS.get(name), "exclusive", False) for name in others)
+    alone = {name for name in others if getattr(KINDS.get(name), "exclusive", False)}
+    assert len(others) > 1
+    assert alone == {"congestion-teacher"}

@@ -21,6 +21,7 @@ import pytest
 from experiments import files
 from experiments.files import read_json, write_atomic
 from experiments.kinds.base import Outcome
+from experiments.owners import process_start
 from experiments.store import Store, _host_mark
 
 ID = hashlib.sha256(b"run").hexdigest()
@@ -214,7 +215,9 @@ def dead_pid() -> int:
     return process.pid
 
 
-def leftover(store: Store, pid: int, *, complete: bool, old: bool = False) -> Path:
+def leftover(
+    store: Store, pid: int, *, complete: bool, old: bool = False, start: str = "4711"
+) -> Path:
     """Make what a writer with `pid` left beside the place of the run `ID`."""
     writer = Store(store.root.with_name("writer"))
     writer.put(ID, outcome(3.0), {})
@@ -223,7 +226,7 @@ def leftover(store: Store, pid: int, *, complete: bool, old: bool = False) -> Pa
         (folder / "run.json").unlink()
     store.put(OTHER, outcome(), {})
     suffix = "-old" if old else ""
-    path = store.folder(ID).with_name(f".{ID}.{_host_mark()}-{pid}-0badcafe{suffix}")
+    path = store.folder(ID).with_name(f".{ID}.{_host_mark()}-{pid}-{start}-0badcafe{suffix}")
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(folder, path)
     return path
@@ -262,15 +265,37 @@ def test_a_leftover_never_replaces_a_result(store: Store) -> None:
 
 
 def test_what_a_live_writer_is_at_is_left_alone(store: Store) -> None:
-    path = leftover(store, os.getpid(), complete=False)
+    start = process_start(os.getpid())
+    assert start is not None
+    path = leftover(store, os.getpid(), complete=False, start=start)
     assert store.sweep_leftovers() == 0
     assert path.exists()
+
+
+def test_a_pid_that_another_process_has_now_keeps_no_leftover(store: Store) -> None:
+    path = leftover(store, os.getpid(), complete=False, start="4711")
+    assert store.sweep_leftovers() == 1
+    assert not path.exists()
+
+
+def test_a_writer_that_nobody_waited_for_is_dead(store: Store) -> None:
+    zombie = subprocess.Popen(["sleep", "60"])
+    start = process_start(zombie.pid)
+    assert start is not None
+    zombie.kill()
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    path = leftover(store, zombie.pid, complete=False, start=start)
+    try:
+        assert store.sweep_leftovers() == 1
+    finally:
+        zombie.wait()
+    assert not path.exists()
 
 
 def test_a_writer_on_another_host_is_believed_for_a_while(store: Store) -> None:
     """Its pid says nothing here; only a folder that nobody touched for long is cleared."""
     path = leftover(store, dead_pid(), complete=False)
-    there = path.rename(path.with_name(f".{ID}.0therone-4711-0badcafe"))
+    there = path.rename(path.with_name(f".{ID}.0therone-4711-815-0badcafe"))
     assert store.sweep_leftovers() == 0
     os.utime(there, (0, 0))
     assert store.sweep_leftovers() == 1
