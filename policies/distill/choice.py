@@ -27,6 +27,8 @@ from sim.streams import stream
 SHORTLIST = 12
 FIRST_LOOK = 4
 """The first look is on this part of the links."""
+WORTH = 1e-3
+"""Mean share that is not worth an operation."""
 RESAMPLES = 2000
 TAIL = 2.5
 """Of the differences of resampled means, per cent: where the 95 % interval begins."""
@@ -43,7 +45,7 @@ class Tried:
         first_share: mean reward / mean ideal on the links of the first look.
         share: the same on all links; None where the first look was the last.
         behind: how much mean share the best one has more, at least: the lower end of the 95 %
-            interval over links. At 0 or below the two cannot be told apart.
+            interval over links. Up to `WORTH` the two count as equal.
     """
 
     place: int
@@ -131,7 +133,7 @@ def choose(
             behind = lead(judged[leader], judged[place])
             one = replace(one, share=share_of(judged[place]), behind=behind)
         tried.append(one)
-    equal = [one for one in tried if one.behind is not None and one.behind <= 0.0]
+    equal = [one for one in tried if one.behind is not None and one.behind <= WORTH]
     cheapest = min(equal, key=lambda one: (one.operations, -(one.share or 0.0), one.place))
     return Choice(rules[cheapest.place], cheapest.place, tuple(tried), refused, too_costly)
 

@@ -108,7 +108,7 @@ class DistilSteps:
             **self.links,
             "links": config.links_per_round,
             "every": config.every,
-            "mix": config.mix,
+            "mix": 1.0 if rule is None else config.mix**round_,
             "labellers": [digest_of_network(network) for network in self.labellers],
         }
 

@@ -168,9 +168,9 @@ class _Search:
             tell((generation + 1) / settings.generations, text)
 
     def finalists(self) -> list[Rule]:
-        """Return the best candidates, the best one first; those found first among equals."""
-        best = sorted(self.found, key=lambda found: -self.found[found])
-        return [found for found in best[:FINALISTS] if found != self.rule]
+        """Return the best of what is better than the given rule, the best one first."""
+        better = [found for found in self.found if self.found[found] > self.curve[0]]
+        return sorted(better, key=lambda found: -self.found[found])[:FINALISTS]
 
     def _cost(self, point: NDArray[np.float64]) -> float:
         candidate = self._candidate(point)
