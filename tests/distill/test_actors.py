@@ -47,6 +47,7 @@ from tests.congestion.test_learned import CASES, STEPS, link_scenario
 from tests.congestion.test_symbolic import BUSY, CONSTANT, rule_controller
 
 GENTLE = (FOLDER / "gentle.rule").read_text(encoding="utf-8")
+TERMS = [f"{(-1) ** i * 0.07} * tanh({name})" for i, name in enumerate(INPUTS)]
 # Every input of the table, and an action that may leave [-1, 1].
 WHOLE = "\n".join(
     [
@@ -54,7 +55,7 @@ WHOLE = "\n".join(
         "name whole",
         "action [-1.5, 2]",
         *(f"input {name} [{low}, {high}]" for name, (low, high, _) in INPUTS.items()),
-        " + ".join(f"{(-1) ** i * 0.07} * tanh({name})" for i, name in enumerate(INPUTS)),
+        f"({' + '.join(TERMS[::2])}) + ({' + '.join(TERMS[1::2])})",
     ]
 )
 RULES = {"gentle": GENTLE, "busy": BUSY, "whole": WHOLE}
@@ -128,6 +129,7 @@ def test_a_rule_decides_as_its_controller_in_the_packet_engine(
     fields: dict[str, Any] = {"most_share": 1e5, "rate_bps": (1e4, 2e8), **CASES[case]}
     config = EnvConfig(attribution=attribution, **fields)
     controller = rule_controller(tmp_path, RULES[name])
+    controller.attribution = attribution
     moved = 0
     for seed in range(2):
         batch, session = environment_of(config, controller, seed)
