@@ -148,7 +148,7 @@ def test_a_link_without_a_gain_has_no_share() -> None:
 
 @pytest.mark.parametrize("environment", [LEGACY, CORRECTED])
 def test_a_judging_is_this_loop(environment: str) -> None:
-    """Written out as in PCC-RL's evaluation, link by link of the same batch, to the bit."""
+    """Written out, interval by interval and link by link, to the bit."""
     own = EnvConfig.legacy if environment == LEGACY else corrected_links
     world = World(environment, own(steps=60))
     network, seeds = network_of(world), seeds_of("test", 2, 70)
