@@ -119,9 +119,10 @@ def test_a_law_is_found_by_pysr_and_found_again() -> None:
 def test_what_is_asked_of_pysr_exists() -> None:
     """Read from its source: importing it without Julia would fetch one."""
     spec = importlib.util.find_spec("pysr")
-    if spec is None or spec.origin is None:
-        need("julia")  # PySR comes with the extra of that name's users alone
-        return
+    if spec is None:
+        need("julia")  # who has Julia can have PySR
+    assert spec is not None
+    assert spec.origin is not None
     source = (Path(spec.origin).parent / "sr.py").read_text(encoding="utf-8")
     classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
     regressor = next(node for node in classes if node.name == "PySRRegressor")
