@@ -8,7 +8,7 @@ over links, which a few bad ones do not move, and the ratio of mean rewards, whi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -153,6 +153,22 @@ def judge_on(policy: Policy | Actor, world: World, seeds: Sequence[int]) -> Judg
         np.divide(inflation, heard, out=nothing, where=heard > 0),
         loss / steps,
     )
+
+
+def summary(judged: Judged) -> dict[str, Any]:
+    """Return what is said of a policy: each statistic as value, low and high."""
+    intervals = {
+        "share_median": judged.share_median(),
+        "share_ratio_of_means": judged.share_ratio(),
+        "utilisation": judged.mean("utilisation"),
+        "latency_inflation": judged.mean("inflation"),
+        "loss": judged.mean("loss"),
+    }
+    rounded = {
+        name: [round(value, 4) for value in asdict(interval).values()]
+        for name, interval in intervals.items()
+    }
+    return {"links": len(judged.reward), **rounded}
 
 
 def _bootstrap(name: str, count: int, statistic: Callable[[NDArray[np.int64]], Any]) -> Interval:

@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 from experiments.paths import cache_root
 from policies.congestion.networks import FOLDER
 from policies.distill.contexts import CONDITIONS, LEAST_SHARE, Context, find_contexts, label
-from policies.distill.judge import Judged, judge
+from policies.distill.judge import Judged, judge, summary
 from policies.distill.specialists import CONTEXTS, name_of, specialised, write_specialists
 from policies.distill.storage import digest_of
 from policies.distill.teacher import Trained, train
 from policies.distill.teacher_config import PCC_RL_STEPS, TeacherConfig, corrected
-from policies.distill.train_teacher import provenance, say, summary
+from policies.distill.train_teacher import provenance, say
 from policies.distill.weights import Network, read_network
 from sim.net.problems import whole
 

@@ -12,14 +12,13 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from experiments.paths import cache_root
 from policies.congestion.networks import FOLDER
-from policies.distill.judge import Judged, judge
+from policies.distill.judge import judge, summary
 from policies.distill.teacher import Row, Trained, train
 from policies.distill.teacher_config import PCC_RL_STEPS, PRESETS, TeacherConfig, preset
 from policies.distill.weights import write_network
@@ -54,21 +53,6 @@ def main(words: Sequence[str] | None = None) -> int:
     print(f"wrote {out}")
     return 0
 
-
-def summary(judged: Judged) -> dict[str, Any]:
-    """Return what is said of a policy: each statistic as value, low and high."""
-    intervals = {
-        "share_median": judged.share_median(),
-        "share_ratio_of_means": judged.share_ratio(),
-        "utilisation": judged.mean("utilisation"),
-        "latency_inflation": judged.mean("inflation"),
-        "loss": judged.mean("loss"),
-    }
-    rounded = {
-        name: [round(value, 4) for value in asdict(interval).values()]
-        for name, interval in intervals.items()
-    }
-    return {"links": len(judged.reward), **rounded}
 
 
 def provenance(
