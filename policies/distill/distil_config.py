@@ -12,6 +12,7 @@ from policies.distill.contexts import CONDITIONS
 from policies.distill.operon import OperonSettings
 from policies.distill.pysr import PysrSettings
 from policies.distill.refine import RefineSettings
+from policies.distill.rollouts import MOST_ROWS
 from policies.distill.teacher_config import corrected_links
 from policies.distill.trees import MOST_LEAVES
 from policies.distill.worlds import CORRECTED, World
@@ -161,6 +162,8 @@ class DistilConfig:
             whole(PART, name, getattr(self, name), 2, 100_000)
         number(PART, "mix", self.mix, at_least=0.0, below=1.0)
         whole(PART, "rows", self.rows, 10, 10**8)
+        noted = self.links_per_round * -(-self.world.config.steps // self.every)
+        whole(PART, "links_per_round * steps / every", noted, 2, MOST_ROWS)
         for name, most in (("terms", 30), ("leaves", MOST_LEAVES)):
             _sizes(name, getattr(self, name), most)
         whole(PART, "decider_leaves", self.decider_leaves, self.contexts, MOST_LEAVES)

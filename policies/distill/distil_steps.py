@@ -74,7 +74,7 @@ class DistilSteps:
         config = self.config
         if given is not None or config.contexts == 1:
             found = tuple(given or (Context({}),))
-            told: dict[str, Any] = {"given": [context.text for context in found]}
+            told = {"given": [str(sorted(context.ranges.items())) for context in found]}
             return self.steps.do("contexts", CONTEXTS, told, [], lambda: found)
         seeds = links_for("exploration", config.seed, config.explored)
         every = config.world.config.steps  # shares count, not rows
@@ -118,7 +118,8 @@ class DistilSteps:
             teacher, mix = self._labeller(seeds), config.mix**round_
             return collect(config.world, teacher, seeds, actor, mix, luck, config.every)
 
-        uses = ["contexts"] if rule is None else ["contexts", plan.judged(round_ - 1)]
+        uses = [] if len(self.labellers) == 1 else ["contexts"]
+        uses += [] if rule is None else [plan.judged(round_ - 1)]
         return self.steps.do(plan.rollouts(round_), ROLLOUTS, told, uses, made)
 
     def fronts(self, round_: int, rows: Rollouts) -> tuple[list[Candidate], ...]:

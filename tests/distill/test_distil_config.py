@@ -66,6 +66,7 @@ def test_scale_free_inputs_are_all_but_three() -> None:
         ({"mix": 1.0}, "mix must be"),
         ({"mix": float("nan")}, "mix must be"),
         ({"rows": 1}, "rows must be"),
+        ({"links_per_round": 50_000, "every": 1}, r"links_per_round \* steps / every must be"),
         ({"terms": ()}, "terms must be a tuple of sizes"),
         ({"terms": (1, 99)}, r"terms\[1\] must be"),
         ({"leaves": (0,)}, r"leaves\[0\] must be"),
