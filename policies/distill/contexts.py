@@ -310,7 +310,7 @@ def _ends(name: str, value: Any) -> Range:
     """Return a range from JSON, where null stands for an open end."""
     good = isinstance(value, list) and len(value) == 2
     if not good or not all(_is_end(end) for end in value):
-        raise ValueError(f"{str(name)[:60]!r}: must be [lowest, what it stays below], null for open")
+        raise ValueError(f"{str(name)[:60]!r}: must be [lowest, what it is below], null for open")
     low, high = value
     return (-math.inf if low is None else float(low), math.inf if high is None else float(high))
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 Range = tuple[float, float]
 
 SHY = 1e-12
-"""How far ends that are not on a grid are set in: much more than rounding, much less than counts."""
+"""How far ends that are on no grid are set in: much more than rounding, much less than counts."""
 FEWEST = 2
 """Packets of the smallest queue: 1 + floor(exp(0))."""
 MOST_PACKETS = 1e9

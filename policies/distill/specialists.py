@@ -54,9 +54,10 @@ def train_specialists(
         return None if progress is None else lambda row: progress(number, row)
 
     configs = [specialised(context, config) for context in contexts]
-    return tuple(
-        train(own, folder / name_of(own), told(number)).network for number, own in enumerate(configs)
+    trained = (
+        train(own, folder / name_of(own), told(number)) for number, own in enumerate(configs)
     )
+    return tuple(one.network for one in trained)
 
 
 def specialised(context: Context, config: TeacherConfig) -> TeacherConfig:
