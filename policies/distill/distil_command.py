@@ -3,9 +3,9 @@
     python -m policies.distill.distil_command symbolic
     python -m policies.distill.distil_command branched --specialists
 
-write `policies/congestion/rules/symbolic.rule` and `symbolic_branched.rule`, each with a JSON of its
-provenance beside it; `linear` and `tree` are there to compare with. Interrupted, it goes on where it
-was.
+write `policies/congestion/rules/symbolic.rule` and `symbolic_branched.rule`, each with a JSON of
+its provenance beside it; `linear` and `tree` are there to compare with. Interrupted, it goes on
+where it was.
 """
 
 from __future__ import annotations

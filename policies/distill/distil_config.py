@@ -1,4 +1,4 @@
-"""What a distillation is made of: links, contexts, rounds, regression, choice, refinement, limits."""
+"""What a distillation is made of: links, contexts, rounds, regression, choice, refinement."""
 
 from __future__ import annotations
 
@@ -176,7 +176,6 @@ class DistilConfig:
         for settings in (self.refine, self.last):
             if settings is not None:
                 settings.check()
-
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""

@@ -43,6 +43,7 @@ class Round:
     share: float
     median: float
 
+
 def write_rule(path: Path, rule: Rule) -> None:
     """Put a rule's text at `path`.
 

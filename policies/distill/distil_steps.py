@@ -14,7 +14,7 @@ from policies.distill.assemble import assemble, check_cost, decider_in, room, si
 from policies.distill.choice import Choice, choose, share_of
 from policies.distill.contexts import Context, find_contexts, label
 from policies.distill.decider import Accuracy, Decider, accuracy, fit_decider
-from policies.distill.distil_config import ChoiceSettings, DistilConfig, links_for, plain
+from policies.distill.distil_config import DistilConfig, links_for, plain
 from policies.distill.distil_files import (
     ACCURACY,
     CHOICE,
@@ -216,7 +216,7 @@ class DistilSteps:
         return self.steps.do(plan.judged(round_), ROUND, told, uses, made)
 
     def branches(self, choices: Sequence[Choice]) -> tuple[Refined, ...]:
-        """Return the choices refined on links of their contexts; none if there is one, or no wish."""
+        """Return the choices refined on links of their contexts; none if there is one context."""
         settings = self.config.refine
         if settings is None or len(self.contexts) == 1:
             return ()

@@ -120,9 +120,7 @@ METHODS: dict[str, Callable[[Task], Front]] = {
 }
 
 
-def _front(
-    task: Task, made: Callable[[Samples, int], Expression], sizes: Sequence[int]
-) -> Front:
+def _front(task: Task, made: Callable[[Samples, int], Expression], sizes: Sequence[int]) -> Front:
     """Return the Pareto front of models of several sizes, measured on rows of other links."""
     learnt, held_out = task.given.split(HELD_OUT, np.random.default_rng(task.seed))
     found, refused = [], []

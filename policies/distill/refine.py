@@ -131,7 +131,13 @@ def refine(
         if share > after:
             best, after = finalist, share
     return Refined(
-        best, best is not rule, before, after, tuple(search.curve), len(search.found), search.refused
+        best,
+        best is not rule,
+        before,
+        after,
+        tuple(search.curve),
+        len(search.found),
+        search.refused,
     )
 
 

@@ -54,7 +54,6 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-
 def provenance(
     command: str, chosen: Trained, trained: Sequence[Trained], judged: dict[int, dict[str, Any]]
 ) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from policies.congestion.symbolic import FOLDER
 from policies.distill import choice as choice_module
+from policies.distill.actors import RuleActor
 from policies.distill.choice import WORTH, choose, lead, share_of
 from policies.distill.judge import judge_on
-from policies.distill.actors import RuleActor
 from policies.rules.count import operations
 from policies.rules.parse import read_rule
 from policies.rules.syntax import Binary, Number, Unary, Variable

@@ -159,7 +159,7 @@ def stops(told: Any, moment: str, goal: dict[str, int]) -> bool:
         return False
     here = {
         "begin": told.done == 0.0,
-        "middle": 0.0 < told.done and bool(told.text),
+        "middle": told.done > 0.0 and bool(told.text),
         "end": told.done == 1.0 and not told.text,
     }[moment]
     goal[told.step] += here
@@ -274,7 +274,6 @@ def test_networks_contexts_and_parameters_must_fit(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             distil(config, network, tmp_path, *given)
-
 
     slow = World(WORLD.environment, replace(WORLD.config, delta=0.1))
     with pytest.raises(ValueError, match=r"teacher: its delta is 0\.05, the links' is 0\.1"):

@@ -128,7 +128,9 @@ def test_what_is_better_nowhere_else_is_not_taken(monkeypatch: pytest.MonkeyPatc
 def test_unsound_candidates_cost_most_and_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many of the candidates exceed the limit of 1e100 within the bounds of their input."""
     monkeypatch.setattr(
-        refine_module, "judge_on", judge_by(lambda rule, seeds: [1e98 / constants(rule.body)[0]] * 3)
+        refine_module,
+        "judge_on",
+        judge_by(lambda rule, seeds: [1e98 / constants(rule.body)[0]] * 3),
     )
 
     def huge(factor: float) -> Rule:

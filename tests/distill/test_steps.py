@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,9 @@ def test_damage_that_the_record_vouches_for_is_one_message(tmp_path: Path) -> No
     (tmp_path / "two.txt").write_bytes(b"other")
     told["files"]["two.txt"] = digest_of(tmp_path / "two.txt")
     record.write_text(json.dumps(told))
-    with pytest.raises(ValueError, match=r"two\.json: what lies beside .* remove .*two\.done\.json"):
+    with pytest.raises(
+        ValueError, match=r"two\.json: what lies beside .* remove .*two\.done\.json"
+    ):
         Chain(tmp_path).run()
 
 
@@ -173,7 +176,7 @@ def test_progress_tells_of_begin_middle_and_end(tmp_path: Path) -> None:
     ]
     assert [p.left > 0.0 for p in told] == [True] * 5 + [False]
     assert told[0].left == 8.0
-    assert all(later.seconds >= sooner.seconds for sooner, later in zip(told, told[1:], strict=False))
+    assert all(later.seconds >= sooner.seconds for sooner, later in pairwise(told))
     found: list[Progress] = []
     again = Steps(tmp_path, {"one": 2.0, "two": 6.0}, found.append)
     again.do("one", KIND, {}, [], made)
