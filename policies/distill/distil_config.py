@@ -125,10 +125,10 @@ class DistilConfig:
     quick_choice: ChoiceSettings = field(default_factory=lambda: ChoiceSettings(100, 6))
     decider_inputs: tuple[str, ...] = tuple(INPUTS)
     decider_leaves: int = 6
-    refine: RefineSettings | None = field(default_factory=lambda: RefineSettings(15, 12))
-    last: RefineSettings | None = field(default_factory=lambda: RefineSettings(25, 14))
-    refine_links: int = 80
-    last_links: int = 120
+    refine: RefineSettings | None = field(default_factory=lambda: RefineSettings(20, 12))
+    last: RefineSettings | None = field(default_factory=lambda: RefineSettings(30, 14))
+    refine_links: int = 100
+    last_links: int = 150
     kept_links: int = 300
     judged_links: int = 300
     most_path: int = MOST_PATH

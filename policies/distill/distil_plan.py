@@ -1,18 +1,18 @@
 """The steps of a distillation by name, in their order, and how long they should take on two cores.
 
 What the time goes into with the defaults and four contexts (an episode of 400 intervals takes
-1/150 s):
+1/300 s):
 
 - roll-outs: 1,000 links to find contexts, 3 x 300 to learn from, 300 to judge the decider; and the
-  rules of 3 rounds on 300 links each: 3,100 episodes, 21 s;
-- regressions, for each context 2 x 60,000 and 300,000 evaluations of trees: 4 x 70 s;
-- choice, of fronts of about 20: twice 20 x 25 + 6 x 100 episodes and then 20 x 50 + 12 x 200, for
-  each context: 4 x 37 s;
-- refinement of branches, for each 15 x 12 candidates on 80 links, and 5 on 300 that are kept:
-  4 x 106 s;
-- refinement of the whole: 25 x 14 candidates on 120 links, 5 on 300 that are kept: 290 s.
+  rules of 3 rounds on 300 links each: 3,100 episodes, 10 s;
+- regressions, for each context 2 x 60,000 and 300,000 evaluations of trees: 4 x 93 s;
+- choice, of fronts of about 12: twice 12 x 25 + 6 x 100 episodes and then 12 x 200, for each
+  context: 4 x 14 s;
+- refinement of branches, for each 20 x 12 candidates on 100 links, and 4 on 300 that are kept:
+  4 x 84 s;
+- refinement of the whole: 30 x 14 candidates on 150 links, 4 on 300 that are kept: 214 s.
 
-Together 19 minutes; an unbranched rule takes 7.
+Together 16 1/2 minutes; an unbranched rule takes 5 1/2.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from policies.distill.choice import FIRST_LOOK
 from policies.distill.distil_config import ChoiceSettings, DistilConfig
 from policies.distill.refine import FINALISTS, RefineSettings
 
-STEPS_PER_S = 60_000
+STEPS_PER_S = 120_000
 """Intervals of links, with rules that decide."""
-EVALUATIONS_PER_S = 6_000
-"""Trees of a search, on all rows."""
-FRONT = 20
+EVALUATIONS_PER_S = 4_500
+"""Trees of a search, on 7,500 rows."""
+FRONT = 12
 """Members of a front, about."""
 SHORT_S = 1.0
 """What takes next to nothing."""
@@ -116,4 +116,4 @@ def _choice(settings: ChoiceSettings) -> float:
 def _search(settings: RefineSettings, links: int, config: DistilConfig) -> float:
     """Return how many episodes a refinement takes."""
     tried = settings.generations * settings.population * links
-    return tried + (FINALISTS + 2) * config.kept_links
+    return tried + (FINALISTS + 1) * config.kept_links

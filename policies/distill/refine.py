@@ -52,7 +52,7 @@ class RefineSettings:
 
     generations: int = 20
     population: int = 14
-    sigma: float = 0.1
+    sigma: float = 0.05
     seed: int = 0
     thresholds: bool = True
     digits: int = 4
