@@ -309,7 +309,9 @@ def test_bad_masks_and_counts_are_refused() -> None:
             whole.of_links(mask)
     with pytest.raises(ValueError, match="rows must be an integer of 0"):
         whole.thinned(-1, luck())
-    other = Rollouts(*(getattr(whole, n) for n in ("inputs", "labels", "links", "steps")), {}, whole.share)
+    other = Rollouts(
+        *(getattr(whole, n) for n in ("inputs", "labels", "links", "steps")), {}, whole.share
+    )
     with pytest.raises(ValueError, match="cannot be joined to bandwidth_bps, delay_s"):
         whole.joined(other)
 
@@ -516,7 +518,12 @@ def test_mutated_files_are_refused_or_sound(
 def test_more_than_a_file_holds_is_not_written(links: int, rows: int, tmp_path: Path) -> None:
     zeros = np.zeros(rows, np.int32)
     many = Rollouts(
-        np.zeros((rows, WIDTH), np.float32), zeros.astype(np.float32), zeros, zeros, {}, np.zeros(links)
+        np.zeros((rows, WIDTH), np.float32),
+        zeros.astype(np.float32),
+        zeros,
+        zeros,
+        {},
+        np.zeros(links),
     )
     with pytest.raises(ValueError, match="but a file holds 450000 of 20000; thin them"):
         write_rollouts(tmp_path / "r.safetensors", many, {})
