@@ -40,7 +40,7 @@ GENTLE = read_rule(RULES / "gentle.rule")
 
 def wilful(seen: np.ndarray) -> np.ndarray:
     """Answer each link by its own observation alone, at times beyond [-1, 1]."""
-    return 1.75 - seen.max(axis=1)
+    return 11.5 - 10.0 * seen.max(axis=1)
 
 
 def timid(seen: np.ndarray) -> np.ndarray:
@@ -109,7 +109,7 @@ def test_labels_are_the_teachers_whoever_acts(student: str | None) -> None:
         expected = np.clip(wilful(seen), -1.0, 1.0)
         assert (found.labels[found.steps == step] == expected).all()
     answers = np.concatenate([wilful(seen) for seen in asked])
-    assert answers.max() <= 0.75
+    assert answers.max() > 1.0, "the teacher never went beyond the bounds"
     assert answers.min() < -1.0, "the teacher never went beyond the bounds"
     judged = judge_on(wilful if actor is None else actor, WORLD, seeds(9))
     assert (found.share == judged.share).all()
@@ -243,7 +243,7 @@ def keeps_its_links(rollouts: Rollouts) -> bool:
 sizes = st.integers(1, 12), st.integers(0, 60)
 
 
-@given(*sizes, data=st.data())
+@given(links=sizes[0], rows=sizes[1], data=st.data())
 def test_chosen_links_have_their_rows_and_no_others(
     links: int, rows: int, data: st.DataObject
 ) -> None:
