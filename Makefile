@@ -24,22 +24,22 @@ reproduce:
 	$(BIN)/triptych report && exit $$status
 
 test:
-	@$(SETUP) venv --extras cluster congestion tuning --groups test
+	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
 	@$(SETUP) programs chromium chromedriver g++ pkg-config ns3
 	$(BIN)/python -m pytest --junitxml=build/test.xml
 
 test-fast:
-	@$(SETUP) venv --extras cluster congestion tuning --groups test
+	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
 	@$(SETUP) programs g++
 	$(BIN)/python -m pytest -m 'not extensive' -n 2
 
 bench:
-	@$(SETUP) venv --extras cluster congestion tuning --groups test
+	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
 	@$(SETUP) programs g++ pkg-config ns3
 	$(BIN)/python -m tests.bench.run --select '$(BENCH)'
 
 lint:
-	@$(SETUP) venv --extras cluster congestion tuning --groups test lint
+	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
