@@ -217,9 +217,7 @@ def simplest(below: float, above: float) -> float:
     return float(math.ceil(cut)) if below.is_integer() and above.is_integer() else cut
 
 
-def label(
-    contexts: Sequence[Context], conditions: Mapping[str, NDArray[Any]]
-) -> NDArray[np.int64]:
+def label(contexts: Sequence[Context], conditions: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
     """Return int64[n]: the number of the context that each of n links lies in.
 
     Raises:

@@ -255,8 +255,8 @@ def collect(
     return Rollouts(
         recorder.inputs.reshape(-1, WIDTH),
         recorder.labels.reshape(-1),
-        np.repeat(np.arange(count), len(steps)),
-        np.tile(np.array(steps), count),
+        np.repeat(np.arange(count, dtype=np.int32), len(steps)),
+        np.tile(np.array(steps, np.int32), count),
         {name: values.astype(np.float64) for name, values in judged.links.items()},
         judged.share,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,14 +51,12 @@ def train_specialists(
     """
     from policies.distill.teacher import train
 
-    def told(number: int) -> Callable[[Row], None] | None:
-        return None if progress is None else lambda row: progress(number, row)
-
     configs = [specialised(context, config) for context in contexts]
-    trained = (
-        train(own, folder / name_of(own), told(number)) for number, own in enumerate(configs)
-    )
-    return tuple(one.network for one in trained)
+    networks = []
+    for number, own in enumerate(configs):
+        told = None if progress is None else partial(progress, number)
+        networks.append(train(own, folder / name_of(own), told).network)
+    return tuple(networks)
 
 
 def specialised(context: Context, config: TeacherConfig) -> TeacherConfig:

@@ -149,7 +149,7 @@ def test_a_rule_decides_as_its_controller_in_the_packet_engine(
             session.state(0)[TABLE : TABLE + WIDTH], actor.tables.current(batch)[0]
         )
         moved += len(np.unique(actions))
-    assert moved > 10, "the rule hardly acted"
+    assert moved > (4 if name == "gentle" else 10), "the rule hardly acted"
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -269,7 +269,7 @@ def test_functions_of_observations_are_actors() -> None:
 @pytest.mark.parametrize("kind", [OnObservations, OnTable])
 @pytest.mark.parametrize("shape", [(3,), (5, 2), (), (5, 1, 1)])
 def test_answers_of_another_shape_are_refused(kind: Any, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="answered with shape .* for 5 links"):
+    with pytest.raises(ValueError, match=r"answered with shape .* for 5 links"):
         judge_on(kind(lambda seen: np.zeros(shape)), world_of(), list(range(5)))
 
 
@@ -363,6 +363,4 @@ def test_an_action_that_is_not_chosen_does_not_matter() -> None:
     found = judge_on(ByLink([1] * 6, [broken, RuleActor(constant(0.0))]), world_of(), seeds)
     assert (found.reward == judge_on(RuleActor(constant(0.0)), world_of(), seeds).reward).all()
     with pytest.raises(ValueError, match=r"action\[2\] = nan is not a finite number"):
-        judge_on(
-            ByLink([1, 1, 0, 1, 1, 1], [broken, RuleActor(constant(0.0))]), world_of(), seeds
-        )
+        judge_on(ByLink([1, 1, 0, 1, 1, 1], [broken, RuleActor(constant(0.0))]), world_of(), seeds)

@@ -40,7 +40,7 @@ GENTLE = read_rule(RULES / "gentle.rule")
 
 def wilful(seen: np.ndarray) -> np.ndarray:
     """Answer each link by its own observation alone, at times beyond [-1, 1]."""
-    return 1.75 - seen.max(axis=1)
+    return 11.5 - 10.0 * seen.max(axis=1)
 
 
 def timid(seen: np.ndarray) -> np.ndarray:
@@ -109,7 +109,7 @@ def test_labels_are_the_teachers_whoever_acts(student: str | None) -> None:
         expected = np.clip(wilful(seen), -1.0, 1.0)
         assert (found.labels[found.steps == step] == expected).all()
     answers = np.concatenate([wilful(seen) for seen in asked])
-    assert answers.max() <= 0.75
+    assert answers.max() > 1.0, "the teacher never went beyond the bounds"
     assert answers.min() < -1.0, "the teacher never went beyond the bounds"
     judged = judge_on(wilful if actor is None else actor, WORLD, seeds(9))
     assert (found.share == judged.share).all()
@@ -243,7 +243,7 @@ def keeps_its_links(rollouts: Rollouts) -> bool:
 sizes = st.integers(1, 12), st.integers(0, 60)
 
 
-@given(*sizes, data=st.data())
+@given(links=sizes[0], rows=sizes[1], data=st.data())
 def test_chosen_links_have_their_rows_and_no_others(
     links: int, rows: int, data: st.DataObject
 ) -> None:
@@ -309,7 +309,9 @@ def test_bad_masks_and_counts_are_refused() -> None:
             whole.of_links(mask)
     with pytest.raises(ValueError, match="rows must be an integer of 0"):
         whole.thinned(-1, luck())
-    other = Rollouts(*(getattr(whole, n) for n in ("inputs", "labels", "links", "steps")), {}, whole.share)
+    other = Rollouts(
+        *(getattr(whole, n) for n in ("inputs", "labels", "links", "steps")), {}, whole.share
+    )
     with pytest.raises(ValueError, match="cannot be joined to bandwidth_bps, delay_s"):
         whole.joined(other)
 
@@ -516,7 +518,12 @@ def test_mutated_files_are_refused_or_sound(
 def test_more_than_a_file_holds_is_not_written(links: int, rows: int, tmp_path: Path) -> None:
     zeros = np.zeros(rows, np.int32)
     many = Rollouts(
-        np.zeros((rows, WIDTH), np.float32), zeros.astype(np.float32), zeros, zeros, {}, np.zeros(links)
+        np.zeros((rows, WIDTH), np.float32),
+        zeros.astype(np.float32),
+        zeros,
+        zeros,
+        {},
+        np.zeros(links),
     )
     with pytest.raises(ValueError, match="but a file holds 450000 of 20000; thin them"):
         write_rollouts(tmp_path / "r.safetensors", many, {})

@@ -96,7 +96,6 @@ def test_each_is_trained_on_links_of_its_context(tmp_path: Path) -> None:
         alone = train(own, tmp_path / "alone" / str(BOXES.index(context)))
         assert bytes_of(network) == bytes_of(alone.network)
         assert replace(own, world=config.world) == config
-    assert len({tuple(bytes_of(network).values()) for network in networks}) == 3
 
 
 def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
@@ -114,8 +113,8 @@ def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
 
 
 def test_a_context_without_links_is_refused(tmp_path: Path) -> None:
+    nothing = Context({"loss_probability": (0.5, 0.6)})
     with pytest.raises(ValueError, match=r"no link of loss \(0.0, 0.1\)"):
-        nothing = Context({"loss_probability": (0.5, 0.6)})
         train_specialists((nothing,), small("corrected"), tmp_path)
     assert not list(tmp_path.iterdir())
 
