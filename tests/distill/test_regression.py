@@ -191,9 +191,6 @@ def test_what_does_next_to_nothing_is_pruned() -> None:
     assert pruned(small, given) == small
     change = given.answers(small) - given.answers(rule)
     assert np.sqrt(np.mean(change**2)) <= 1e-3
-    assert pruned(rule, given, 0.0) == rule or given.error(pruned(rule, given, 0.0)) == given.error(
-        rule
-    )
 
 
 @settings(deadline=None, max_examples=40)
