@@ -26,10 +26,10 @@ from sim.net.problems import ScenarioError, number, whole
 from sim.streams import stream
 
 PART = "OperonSettings"
-NARY = {"add": "+", "sub": "-", "mul": "*", "div": "/", "fmin": "min", "fmax": "max"}
-"""Operon's name of a function of two or more arguments -> the language's."""
-UNARY = {"abs": "abs", "sqrt": "sqrt", "tanh": "tanh", "exp": "exp", "log": "log"}
-SYMBOLS = (*NARY, *UNARY, "square")
+NARY = {"+": "+", "-": "-", "*": "*", "/": "/", "fmin": "min", "fmax": "max"}
+"""What nodes with two or more arguments are called -> the language's operation."""
+UNARY = ("abs", "sqrt", "tanh", "exp", "log")
+SYMBOLS = ("add", "sub", "mul", "div", "fmin", "fmax", *UNARY, "square")
 """What Operon may be allowed to use."""
 
 
@@ -47,8 +47,8 @@ class OperonSettings:
         most_depth: levels of a tree.
         runs: searches, each with luck of its own; their fronts become one.
         held_out: share of the links whose rows only measure.
-        centre: whether inputs are brought to mean 0; otherwise they are only scaled, which makes
-            products of inputs cheaper by two operations and harder to fit.
+        centre: whether inputs are brought to mean 0; otherwise they are only scaled, so that a
+            product of two inputs is as short in the tree as in the rule.
         digits: significant digits of a rule's numbers.
     """
 
@@ -61,7 +61,7 @@ class OperonSettings:
     most_depth: int = 10
     runs: int = 1
     held_out: float = 0.25
-    centre: bool = True
+    centre: bool = False
     digits: int = 4
 
     def check(self) -> None:
@@ -75,6 +75,8 @@ class OperonSettings:
                 known = ", ".join(SYMBOLS)
                 raise ScenarioError(f"{PART}: symbols has {shown(str(name))} (known: {known})")
         whole(PART, "symbols' count", len(self.symbols), 1)
+        if ("fmin" in self.symbols) != ("fmax" in self.symbols):
+            raise ScenarioError(f"{PART}: symbols must have both fmin and fmax, or neither")
         whole(PART, "population", self.population, 2, 10**6)
         whole(PART, "generations", self.generations, 1, 10**6)
         whole(PART, "evaluations", self.evaluations, self.population, 10**10)
@@ -92,7 +94,7 @@ class Step(NamedTuple):
     """A node of a tree in postfix order.
 
     Attributes:
-        kind: `constant`, `variable`, or a function.
+        kind: `constant`, `variable`, or what Operon calls the function: + - * / fmin tanh ...
         arity: how many arguments it takes; the first of them stands directly before it.
         value: of a constant; otherwise what the node's value is multiplied by.
         column: of a variable.
@@ -134,7 +136,7 @@ def operon_front(
     for run in range(settings.runs):
         state = int(stream(seed, {"run": run}, "operon").integers(1 << 32))
         models += search(table, fit.actions, settings, state)
-    return front_of(models, lambda model: sum_of(model, columns), held_out, settings.digits)
+    return front_of(models, lambda model: sum_of(model, columns), fit, held_out, settings.digits)
 
 
 def search(
@@ -181,13 +183,16 @@ def fitted(
 def steps_of(tree: Any, columns: Mapping[int, int]) -> list[Step]:
     """Return the nodes of an Operon tree.
 
+    They are told apart by name: the bindings of PyOperon 0.6.2 have the types of fmin and fmax
+    exchanged, so that `NodeType.Fmin` is a node whose name, and whose value, is fmax.
+
     Args:
         tree: `pyoperon.Tree`.
         columns: hash of a variable -> its column.
     """
     return [
         Step(
-            node.Type.name.lower(),
+            str(node.Name),
             int(node.Arity),
             float(node.Value),
             columns[node.HashValue] if node.IsVariable else -1,
@@ -223,14 +228,14 @@ def sum_of(steps: Sequence[Step], columns: Sequence[Sum]) -> Sum:
 
 
 def _applied(kind: str, arguments: list[Sum]) -> Sum:
-    """Return a function of arguments; `sub` and `div` of one are its negative and its inverse."""
+    """Return a function of arguments; `-` and `/` of one are its negative and its inverse."""
     first, *others = arguments
     if kind in NARY:
-        if not others and kind in ("sub", "div"):
-            first, others = Sum(0.0 if kind == "sub" else 1.0), [first]
+        if not others and kind in "-/":
+            first, others = Sum(0.0 if kind == "-" else 1.0), [first]
         return reduce(BINARY[NARY[kind]], others, first)
-    if kind not in SYMBOLS:
+    if kind != "square" and kind not in UNARY:
         raise RuleError(f"rules have no {shown(kind)}")
     if others:
         raise RuleError(f"{kind} has {len(arguments)} arguments, not 1")
-    return power(first, 2) if kind == "square" else unary(UNARY[kind], first)
+    return power(first, 2) if kind == "square" else unary(kind, first)

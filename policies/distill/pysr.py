@@ -59,7 +59,7 @@ class PysrSettings:
     most_depth: int = 10
     parsimony: float = 0.0
     held_out: float = 0.25
-    centre: bool = True
+    centre: bool = False
     digits: int = 4
 
     def check(self) -> None:
@@ -117,7 +117,7 @@ def pysr_front(
     equations = search(shape.of(fit.inputs), fit.actions, settings, state)
     columns = {f"x{place}": column for place, column in enumerate(shape.sums())}
     return front_of(
-        equations, lambda text: sum_of_equation(text, columns), held_out, settings.digits
+        equations, lambda text: sum_of_equation(text, columns), fit, held_out, settings.digits
     )
 
 

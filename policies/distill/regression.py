@@ -6,7 +6,7 @@ units, with few digits, and measured as the rule that it is, on the other links.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -35,6 +35,10 @@ from policies.rules.syntax import (
 Values = NDArray[np.float64]
 Model = TypeVar("Model")
 
+IDLE = 1e-3
+"""An operation that moves actions by less (root mean square) is left out."""
+MOST_TO_PRUNE = 2000
+"""Rows on which that is measured."""
 LEAST_SPREAD = 1e-6
 """A column that spans less than this part of its mean (of 1, if that is larger) is constant."""
 
@@ -75,11 +79,15 @@ class Samples:
         _check_vary(fit.actions)
         return fit, self.of(out)
 
-    def error(self, rule: Rule) -> float:
-        """Return the mean squared difference between a rule's actions and those to imitate."""
+    def answers(self, rule: Rule) -> Values:
+        """Return a rule's actions, float64[rows]."""
         columns = dict(zip(self.names, self.inputs.T, strict=True))
         known = {given.name: np.full(len(self.actions), given.low) for given in rule.inputs}
-        return float(np.mean((evaluate_many(rule, known | columns) - self.actions) ** 2))
+        return evaluate_many(rule, known | columns)
+
+    def error(self, rule: Rule) -> float:
+        """Return the mean squared difference between a rule's actions and those to imitate."""
+        return float(np.mean((self.answers(rule) - self.actions) ** 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,13 +172,18 @@ def standard(given: Samples, centre: bool = True) -> Standard:
 
 
 def front_of(
-    models: Iterable[Model], convert: Callable[[Model], Sum], held_out: Samples, digits: int
+    models: Iterable[Model],
+    convert: Callable[[Model], Sum],
+    fit: Samples,
+    held_out: Samples,
+    digits: int,
 ) -> Front:
     """Return the Pareto front of a regression's models, measured as rules on rows of other links.
 
     Args:
         models: whatever the regression found.
         convert: writes one in the units of the inputs.
+        fit: rows of the regression; operations that do next to nothing on them are left out.
         held_out: rows to measure on.
         digits: significant digits of a rule's numbers.
 
@@ -180,7 +193,8 @@ def front_of(
     found, refused = [], []
     for model in models:
         try:
-            rule = finished(convert(model).expression(), digits)
+            rule = pruned(finished(convert(model).expression(), digits), fit)
+            rule = finished(rule.body, digits)
         except RuleError as error:
             refused.append(str(error))
             continue
@@ -189,6 +203,46 @@ def front_of(
         why = refused[-1] if refused else "there are none"
         raise ValueError(f"none of {len(refused)} models can be written as a rule: {why}")
     return Front(pareto(found), len(refused))
+
+
+def pruned(rule: Rule, given: Samples, idle: float = IDLE) -> Rule:
+    """Return a rule without the operations that do next to nothing on these rows.
+
+    A regression leaves terms of 1e-9 and limits that are never met. Together, what is left out
+    moves the actions by at most `idle`, as a root mean square.
+    """
+    few = given.of(np.arange(len(given.actions)) % -(-len(given.actions) // MOST_TO_PRUNE) == 0)
+    wanted = few.answers(rule)
+    while True:
+        for expression in _with_one_less(rule.body):
+            try:
+                trial = as_rule(NAME, expression)
+            except RuleError:  # what was left out kept it bounded
+                continue
+            change = float(np.sqrt(np.mean((few.answers(trial) - wanted) ** 2)))
+            if change <= idle and worst_path(trial.body) < worst_path(rule.body):
+                rule = trial
+                break
+        else:
+            return rule
+
+
+def _with_one_less(node: Expression) -> Iterator[Expression]:
+    """Yield the expressions in which one operation gives one of its operands."""
+    match node:
+        case Unary(kind, operand):
+            yield operand
+            yield from (Unary(kind, less) for less in _with_one_less(operand))
+        case Binary(kind, left, right):
+            yield left
+            yield right
+            yield from (Binary(kind, less, right) for less in _with_one_less(left))
+            yield from (Binary(kind, left, less) for less in _with_one_less(right))
+        case If(test, then, otherwise):
+            yield then
+            yield otherwise
+            yield from (If(test, less, otherwise) for less in _with_one_less(then))
+            yield from (If(test, then, less) for less in _with_one_less(otherwise))
 
 
 def finished(expression: Expression, digits: int) -> Rule:

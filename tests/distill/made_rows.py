@@ -44,5 +44,3 @@ def clipped_law(table: Values) -> Values:
     """Return clip(1.5 a - 0.8 b c) of the first three columns."""
     a, b, c = table.T[:3]
     return np.clip(1.5 * a - 0.8 * b * c, -1.0, 1.0)
-
-

@@ -23,6 +23,8 @@ from policies.distill.fronts import (
 from policies.registry import UnknownNameError
 from policies.rules.syntax import Binary, Expression, Number, RuleError, Unary, Variable
 
+HEAD = "triptych-rule 1\nname"
+
 
 def costing(operations: int) -> Expression:
     """Return an expression of so many operations."""
@@ -97,7 +99,11 @@ def told(path: Path) -> dict[str, Any]:
         ("operations", True, "True operations"),
         ("rule", 7, "must have rule"),
         ("rule", "tanh(loss)", "first line"),
-        ("rule", "triptych-rule 1\nname c\naction [-1, 1]\ninput loss [0, 2]\ntanh(loss)", "bounds"),
+        (
+            "rule",
+            "triptych-rule 1\nname c\naction [-1, 1]\ninput loss [0, 2]\ntanh(loss)",
+            "bounds",
+        ),
         ("rule", "triptych-rule 1\nname c\naction [0, 1]\ninput loss [0, 1]\ntanh(loss)", "bounds"),
         ("rule", "triptych-rule 1\nname c\naction [-1, 1]\ninput lost [0, 1]\ntanh(lost)", "loss"),
     ],

@@ -14,11 +14,13 @@ from policies.distill.fronts import as_rule
 from policies.distill.regression import (
     finished,
     front_of,
+    pruned,
     samples,
     standard,
     with_digits,
 )
 from policies.distill.sums import Sum, chosen, unary, variable
+from policies.rules.count import worst_path
 from policies.rules.syntax import Number, RuleError, Variable, walk
 from policies.rules.write import expression_text
 from tests.distill.made_rows import NAMES, by_name, clipped_law, rows, value
@@ -164,17 +166,44 @@ def test_every_value_that_the_table_can_hold_is_taken() -> None:
 
 
 def test_a_front_drops_and_counts_what_no_rule_can_be() -> None:
-    given = samples(TABLE, NAMES, ACTIONS)
+    given = samples(TABLE, NAMES, np.clip(1.5 * TABLE[:, 0], -1.0, 1.0))
     a, b = variable("latency_inflation"), variable("loss")
     models = [a, b.scaled(float("nan")), a.scaled(1.5), a.over(b), a.scaled(1e200), Sum(0.1)]
-    front = front_of(models, lambda model: model, given, 4)
+    front = front_of(models, lambda model: model, given, given, 4)
     assert front.dropped == 2
     assert [one.operations for one in front] == sorted({one.operations for one in front})
     assert expression_text(front[-1].expression) == "1.5 * latency_inflation"
     with pytest.raises(ValueError, match="none of 1 models can be written"):
-        front_of(models[1:2], lambda model: model, given, 4)
+        front_of(models[1:2], lambda model: model, given, given, 4)
     with pytest.raises(ValueError, match="none of 0 models"):
-        front_of([], lambda model: model, given, 4)
+        front_of([], lambda model: model, given, given, 4)
+
+
+def test_what_does_next_to_nothing_is_pruned() -> None:
+    given = samples(TABLE, NAMES, ACTIONS)
+    a, b, c = (variable(name) for name in NAMES[:3])
+    law = a.scaled(0.5).plus(b.times(c), -0.2)
+    noise = unary("tanh", c).scaled(1e-9).plus(b.scaled(-1e-8)).plus(Sum(1e-7))
+    never = chosen("max", law.plus(noise), Sum(-0.99999))
+    rule = finished(chosen("min", never, Sum(7.0)).expression(), 4)
+    small = pruned(rule, given)
+    assert expression_text(small.body) == "0.5 * latency_inflation - 0.2 * (loss * send_ratio)"
+    assert pruned(small, given) == small
+    change = given.answers(small) - given.answers(rule)
+    assert np.sqrt(np.mean(change**2)) <= 1e-3
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(0.0, 0.5))
+def test_pruning_more_costs_less_and_moves_actions_no_further_than_said(idle: float) -> None:
+    given = samples(TABLE, NAMES, ACTIONS)
+    a, b, c = (variable(name) for name in NAMES[:3])
+    tail = unary("tanh", a.plus(c.scaled(0.1))).over(c.plus(Sum(0.5)))
+    rule = finished(chosen("max", a.plus(b.times(c), -0.3).plus(tail, 0.05), b).expression(), 4)
+    small = pruned(rule, given, idle)
+    change = given.answers(small) - given.answers(rule)
+    assert np.sqrt(np.mean(change**2)) <= idle
+    assert worst_path(small.body) <= worst_path(rule.body)
 
 
 def test_finished_rules_have_few_digits_and_lose_what_does_nothing() -> None:
