@@ -57,7 +57,7 @@ double decisions(const SCALAR *rows, long width, long count, long wanted)
     for (long i = 0; i < wanted; i++) {
         const double action = decide(rows + at * width);
         total += action;
-        at += 1 + (action != action); /* so the next state waits for this action */
+        at += 1 + (action > 2.0); /* never, but the next state waits for it */
         if (at >= count)
             at = 0;
     }

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from policies.congestion.monitor import clamp
 from policies.congestion.networks import forward
 from policies.congestion.pruning import sparse
 from policies.rules.machine import run
@@ -19,8 +20,8 @@ from policies.rules.machine import run
 
 @njit(cache=True)
 def following(at: int, action: float, count: int) -> int:
-    """Return the next row, which waits for the action: it would be another one after a NaN."""
-    at += 1 + int(action != action)
+    """Return the next row, which waits for the action: above 2, where none is, it were another."""
+    at += 1 + int(action > 2.0)
     return 0 if at >= count else at
 
 
@@ -48,7 +49,7 @@ def rule_decisions(program: Any, slots: int, rows: Any, decisions: int) -> float
 
 @njit(cache=True)
 def network_decisions(network: Any, room: int, rows: Any, decisions: int) -> float:
-    """Return the sum of a dense network's actions.
+    """Return the sum of a dense network's actions, brought into [-1, 1].
 
     Args:
         network: as `policies.congestion.networks.packed` returns it.
@@ -62,7 +63,7 @@ def network_decisions(network: Any, room: int, rows: Any, decisions: int) -> flo
     for _ in range(decisions):
         for i in range(width):
             row[i] = rows[at, i]
-        action = row[forward(row, 0, network, 0)]
+        action = clamp(row[forward(row, 0, network, 0)], -1.0, 1.0)
         total += action
         at = following(at, action, count)
     return total
@@ -70,7 +71,7 @@ def network_decisions(network: Any, room: int, rows: Any, decisions: int) -> flo
 
 @njit(cache=True)
 def pruned_decisions(layers: Any, sizes: Any, rows: Any, decisions: int) -> float:
-    """Return the sum of a pruned network's actions.
+    """Return the sum of a pruned network's actions, brought into [-1, 1].
 
     Args:
         layers: as `policies.congestion.pruning.sparse_layers` returns them.
@@ -91,7 +92,7 @@ def pruned_decisions(layers: Any, sizes: Any, rows: Any, decisions: int) -> floa
             outputs = sizes[layer + 1]
             start = sparse(row, source, target, outputs, layers, start, layer < last)
             source = target
-        action = row[source]
+        action = clamp(row[source], -1.0, 1.0)
         total += action
         at = following(at, action, count)
     return total

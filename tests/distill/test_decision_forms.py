@@ -83,8 +83,6 @@ def test_a_networks_forms_add_up_the_same_actions(
     forms = network_forms(network, states, tmp_path / "own")
     forms["native"] = dense_native(network, states, tmp_path / "other")
     wanted = np.clip(network(states.observations), -1.0, 1.0).sum()
-    # What numba runs leaves clamping to the sender: the actions here are within bounds anyway.
-    assert (np.abs(network(states.observations)) < 1.0).all()
     for name, form in forms.items():
         assert form(37) == pytest.approx(wanted, abs=1e-4 if name == "c_float" else 1e-10), name
     assert disagreement(forms, 37) < 1e-6
@@ -96,7 +94,7 @@ def test_a_pruned_networks_forms_leave_weights_out(
     pruned = replace(network, tensors=prune(network.tensors, 0.8))
     forms = network_forms(pruned, states, tmp_path)
     assert "_place0" in (tmp_path / "c" / "decide.c").read_text()
-    wanted = pruned(states.observations).sum()
+    wanted = np.clip(pruned(states.observations), -1.0, 1.0).sum()
     assert forms["numba"](37) == pytest.approx(wanted, abs=1e-10)
     assert forms["c"](37) == pytest.approx(wanted, abs=1e-10)
 
@@ -116,10 +114,10 @@ def test_a_rule_that_asks_for_more_than_there_is_is_one_message(
 
 
 def test_the_next_state_waits_for_the_action() -> None:
-    """A NaN would lead elsewhere; so no compiler can begin before the action is there."""
+    """An action above 2 would lead elsewhere, so none can begin before the last is there."""
     following = decision_loops.following
     assert [following(0, 0.5, 3), following(1, 0.5, 3), following(2, 0.5, 3)] == [1, 2, 0]
-    assert [following(0, np.nan, 3), following(1, np.nan, 3)] == [2, 0]
+    assert [following(0, 2.5, 3), following(1, 2.5, 3)] == [2, 0]
 
 
 def test_empty_tables_are_a_state_as_well(tmp_path: Path) -> None:
