@@ -19,7 +19,7 @@ FORMS = {
     "c_native_ns": ("C, -O3 -march=native", Look("#d55e00", "o")),
     "c_ns": ("C, -O2", Look("#2b7cc0", "s")),
     "c_float_ns": ("C, single precision", Look("#0d9a73", "^")),
-    "numba_ns": ("numba, as controllers run it", Look("#8a63c8", "D")),
+    "compiled_ns": ("numba, as controllers run it", Look("#8a63c8", "D")),
     "numpy_ns": ("NumPy, a call per decision", Look("#7d8590", "v")),
 }
 """Metric -> what it is, and how it is drawn."""

@@ -1,4 +1,4 @@
-"""The same policy as C, compiled by numba, and in NumPy: functions that do many decisions.
+"""The same policy as C, compiled as controllers are, and in NumPy: functions that do many decisions.
 
 All go through the same states, one after another, and read the next one only where the last action
 is known, so that no two decisions overlap. C is compiled as a sender would have it: decision and
@@ -101,7 +101,7 @@ def states_of(teacher: Network, world: World, seeds: list[int], count: int, seed
 
 
 def rule_forms(rule: Rule, states: States, folder: Path) -> dict[str, Form]:
-    """Return the forms of a rule: c, c_native, numba, numpy.
+    """Return the forms of a rule: c, c_native, compiled, numpy.
 
     Raises:
         ValueError: it has an input that the table has not.
@@ -119,7 +119,7 @@ def rule_forms(rule: Rule, states: States, folder: Path) -> dict[str, Form]:
     return {
         "c": by_c(source, "double", FLAGS, rows, folder / "c"),
         "c_native": by_c(source, "double", NATIVE, rows, folder / "c_native"),
-        "numba": lambda wanted: decision_loops.rule_decisions(program, slots, rows, wanted),
+        "compiled": lambda wanted: decision_loops.rule_decisions(program, slots, rows, wanted),
         "numpy": _in_turn(columns, lambda given: float(evaluate_many(rule, given)[0])),
     }
 
@@ -127,7 +127,7 @@ def rule_forms(rule: Rule, states: States, folder: Path) -> dict[str, Form]:
 def network_forms(network: Network, states: States, folder: Path) -> dict[str, Form]:
     """Return the forms of a network: those of a rule, and c_float, in single precision.
 
-    Where weights were removed, C and numba leave them out; NumPy multiplies by zeros.
+    Where weights were removed, C and compiled loops leave them out; NumPy multiplies by zeros.
 
     Raises:
         ProgramError: there is no compiler, or it failed.
@@ -155,7 +155,7 @@ def network_forms(network: Network, states: States, folder: Path) -> dict[str, F
         "c": by_c(sources["double"], "double", FLAGS, rows, folder / "c"),
         "c_native": by_c(sources["double"], "double", NATIVE, rows, folder / "c_native"),
         "c_float": by_c(sources["float"], "float", FUSED, singles, folder / "c_float"),
-        "numba": compiled,
+        "compiled": compiled,
         "numpy": _in_turn(each, lambda given: min(1.0, max(-1.0, float(network(given)[0])))),
     }
 

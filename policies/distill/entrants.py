@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from policies.registry import Registry
 
-if TYPE_CHECKING:  # naming the entrants must load neither numba nor numpy
+if TYPE_CHECKING:  # naming the entrants must load nothing heavy
     from policies.distill.actors import Actor
     from policies.distill.branches import Branches
     from policies.distill.weights import Network

@@ -22,7 +22,7 @@ KIND_NAMES = (
 FILES = sorted((MANIFESTS / "symbolicpcc").glob("*.yaml"))
 MINE = [path.stem for path in FILES if load_manifest(path).kind in KIND_NAMES]
 """Experiments of these kinds."""
-FORMS = ("c", "c_native", "numba", "numpy")
+FORMS = ("c", "c_native", "compiled", "numpy")
 
 
 def results_of(

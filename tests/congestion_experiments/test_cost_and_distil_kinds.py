@@ -35,7 +35,7 @@ def test_decision_cost_times_every_form(policy: str) -> None:
     absent = {name for name, value in metrics.items() if value is None}
     single = {"c_float_ns", "c_float_ns_low", "c_float_ns_high"}
     assert absent == (set() if network else {*single, "multiply_adds"})
-    for form in ("c", "c_native", "numba", "numpy", "teacher_c_native"):
+    for form in ("c", "c_native", "compiled", "numpy", "teacher_c_native"):
         ends = [metrics[f"{form}_ns{end}"] for end in ("_low", "", "_high")]
         assert 0 < ends[0] <= ends[1] <= ends[2]
         assert outcome.tables["samples"]["form"].count(form) >= 3

@@ -68,7 +68,7 @@ def test_a_rules_forms_add_up_the_same_actions(
 ) -> None:
     """To the bit where sums are in one order, which all three compiled forms keep."""
     forms = rule_forms(GENTLE, states, tmp_path)
-    assert list(forms) == ["c", "c_native", "numba", "numpy"]
+    assert list(forms) == ["c", "c_native", "compiled", "numpy"]
     columns = {name: states.tables[:, list(INPUTS).index(name)] for name in INPUTS}
     actions = evaluate_many(GENTLE, columns)
     total = 0.0
@@ -95,7 +95,7 @@ def test_a_pruned_networks_forms_leave_weights_out(
     forms = network_forms(pruned, states, tmp_path)
     assert "_place0" in (tmp_path / "c" / "decide.c").read_text()
     wanted = np.clip(pruned(states.observations), -1.0, 1.0).sum()
-    assert forms["numba"](37) == pytest.approx(wanted, abs=1e-10)
+    assert forms["compiled"](37) == pytest.approx(wanted, abs=1e-10)
     assert forms["c"](37) == pytest.approx(wanted, abs=1e-10)
 
 
