@@ -67,5 +67,7 @@ def _legend(figure: Figure) -> None:
         for metric, own in LOOKS.items()
     ]
     teacher = Line2D([], [], color=look("teacher").colour, label="the teacher, ratio of means")
-    said = Line2D([], [], color=INK, linestyle="none", label="member of least error within a budget")
+    said = Line2D(
+        [], [], color=INK, linestyle="none", label="member of least error within a budget"
+    )
     figure.legend(handles=[*handles, teacher, said], loc="outside upper left", ncols=4)

@@ -81,7 +81,9 @@ class CongestionDecider:
 
 def _metrics(found: Decided) -> dict[str, Scalar]:
     alone = sorted(found.alone, key=lambda judged: judged.share_ratio().value)
-    ways = dict(zip(WAYS, (found.with_decider, found.with_oracle, alone[-1], alone[0]), strict=True))
+    ways = dict(
+        zip(WAYS, (found.with_decider, found.with_oracle, alone[-1], alone[0]), strict=True)
+    )
     metrics: dict[str, Scalar] = {"accuracy": found.accuracy, "largest_context": found.largest}
     for way, judged in ways.items():
         share = judged.share_ratio()

@@ -31,7 +31,7 @@ FORMS = {
     "c": "as C, -O2, double precision",
     "c_native": "as C, -O3 -march=native, double precision",
     "c_float": "as C, -O3 -march=native with fused multiply-add, single precision; networks only",
-    "compiled": "as controllers here run it, by numba: a rule on the stack machine, a network by loops",
+    "compiled": "as controllers run it, by numba: a rule on the stack machine, a network by loops",
     "numpy": "as one call of NumPy per decision",
     REFERENCE: "of the whole teacher's network as C, -O3 -march=native, timed in turn with these",
 }

@@ -87,4 +87,3 @@ def seeds_of_links(config: LinksConfig, seed: int) -> list[int]:
     from policies.distill.worlds import seeds_of
 
     return seeds_of("test", seed, config.links)
-

@@ -1,4 +1,4 @@
-"""The same policy as C, compiled as controllers are, and in NumPy: functions that do many decisions.
+"""The same policy in C, compiled as controllers are, and in NumPy: functions that decide often.
 
 All go through the same states, one after another, and read the next one only where the last action
 is known, so that no two decisions overlap. C is compiled as a sender would have it: decision and

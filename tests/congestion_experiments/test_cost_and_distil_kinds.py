@@ -1,4 +1,4 @@
-"""Run kinds `congestion-decision-cost` and `congestion-distil`: C against C, and whole distillations."""
+"""Run kinds `congestion-decision-cost` and `congestion-distil`: times, and whole distillations."""
 
 from __future__ import annotations
 
@@ -127,5 +127,3 @@ def test_says_which_packages_are_not_installed(monkeypatch: pytest.MonkeyPatch) 
         assert name in told
         assert "cmaes" in told
     assert kind.lacks(settle("congestion-distil", **TINY)) == ()
-
-

@@ -1,4 +1,4 @@
-"""Figures of the experiments on rules and networks: they draw, repeat to the byte, and bear gaps."""
+"""Figures of the experiments on rules and networks draw, repeat to the byte, and bear gaps."""
 
 from __future__ import annotations
 

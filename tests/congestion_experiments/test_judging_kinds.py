@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +72,7 @@ def test_a_bad_rule_file_is_one_message(content: bytes, tmp_path: Path) -> None:
     overrides = parse_overrides([f"rule_file={bad}", "policies=rule_file"])
     with pytest.raises(InputError, match=r"bad\.rule"):
         make_plan(manifest, "quick", overrides)
-    with pytest.raises(InputError, match="rule_file: .*absent"):
+    with pytest.raises(InputError, match=r"rule_file: .*absent"):
         make_plan(manifest, "quick", parse_overrides([f"rule_file={tmp_path}/absent"]))
 
 
@@ -181,5 +180,3 @@ def test_a_front_that_is_absent_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pat
         "symbolic.front.json (python -m policies.distill.distil_command symbolic)",
     )
     assert settle("congestion-complexity")["front"] is None
-
-

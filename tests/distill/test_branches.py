@@ -25,9 +25,7 @@ FAST = Context({"bandwidth_bps": (CUT_BPS, math.inf)})
 
 
 def rule(body: str, low: float = -1, high: float = 1, name: str = "f") -> Rule:
-    heads = (
-        "input loss_slow [0, 1]\ninput latency_ratio [1, 100]\ninput received_mbps [0, 10000]"
-    )
+    heads = "input loss_slow [0, 1]\ninput latency_ratio [1, 100]\ninput received_mbps [0, 10000]"
     return parse_rule(f"triptych-rule 1\nname {name}\naction [{low}, {high}]\n{heads}\n{body}")
 
 
@@ -123,7 +121,7 @@ def branches(decider: Rule, *bodies: str) -> Branches:
 
 
 def test_what_every_way_to_decide_brings() -> None:
-    """Of two branches that hold still and fall, only where the oracle or decider puts them counts."""
+    """Of branches that hold still and fall it counts only on which links each of them acts."""
     always = rule("0", 0, 1)
     found = decided(branches(always, "0", "-1"), actor_of, WORLD, SEEDS)
     truth = truth_of([SLOW, FAST], WORLD, SEEDS)
@@ -151,5 +149,3 @@ def test_a_perfect_decider_is_the_oracle() -> None:
 def test_a_decider_that_names_no_branch_is_refused() -> None:
     with pytest.raises(IndexError):
         decided(branches(rule("7", 0, 9), "0", "-1"), actor_of, WORLD, SEEDS)
-
-

@@ -114,7 +114,6 @@ def test_files_that_ship_are_part_of_a_runs_fingerprint() -> None:
     assert {"gentle.rule", "teacher_corrected.safetensors", "teacher_corrected.json"} <= found
 
 
-
 def _halves() -> tuple[Context, Context]:
     inf = float("inf")
     cut = "loss_probability"

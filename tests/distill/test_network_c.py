@@ -1,4 +1,4 @@
-"""Networks as C: the same numbers as everywhere else, in loops that compilers take without a word."""
+"""Networks as C: the same numbers as elsewhere, in loops that compilers take without a word."""
 
 from __future__ import annotations
 
