@@ -32,7 +32,7 @@ def draw(results: Results) -> Figure:
     left.set_ylim(top=1.02)
     line(right, "operations", summarise(table, ["operations"], ERROR), LOOKS[RATIO])
     right.set_ylabel("mean squared error to the teacher")
-    if (table[ERROR].dropna() > 0).all():
+    if (table.loc[:, ERROR].dropna().to_numpy(float) > 0).all():
         right.set_yscale("log")
     for axes in (left, right):
         axes.set_xlabel("operations on the costliest path")
@@ -54,9 +54,9 @@ def points(results: Results) -> pd.DataFrame:
 
 
 def _teacher(axes: Axes, table: pd.DataFrame) -> None:
-    levels = table[TEACHER].dropna()
+    levels = table.loc[:, TEACHER].dropna().to_numpy(float)
     if len(levels):
-        axes.axhline(float(levels.mean()), color=look("teacher").colour, linewidth=1.0)
+        axes.axhline(levels.mean(), color=look("teacher").colour, linewidth=1.0)
 
 
 def _legend(figure: Figure) -> None:

@@ -89,8 +89,10 @@ def _matrices(results: Results) -> dict[str, Any]:
     if not len(frame):
         return found
     for policy, rows in frame.groupby("policy", sort=False):
-        counts = rows.groupby(["context", "branch"])["decisions"].sum().unstack("branch")
-        matrix = counts.to_numpy(float)
+        count = 1 + max(int(place) for place in rows["context"])
+        matrix = np.zeros((count, count))
+        for row in rows.to_dict("records"):
+            matrix[int(row["context"]), int(row["branch"])] += row["decisions"]
         sums = matrix.sum(axis=1, keepdims=True)
         nothing = np.full(matrix.shape, np.nan)
         found[str(policy)] = np.divide(matrix, sums, out=nothing, where=sums > 0)

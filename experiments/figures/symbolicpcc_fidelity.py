@@ -34,13 +34,11 @@ def draw(results: Results) -> Figure:
     clouds = _clouds(results)
     above_height = 1.2 + 0.3 * len(policies)
     figure = new_figure(10.5, above_height + (2.6 if clouds else 0.0))
+    ratios = (above_height, 2.6)[: 1 + bool(clouds)]
+    parts = figure.subfigures(len(ratios), 1, squeeze=False, height_ratios=ratios)[:, 0]
     if clouds:
-        ratios = (above_height, 2.6)
-        above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=ratios)[:, 0]
-        _draw_clouds(below, clouds, policies_of(results))
-    else:
-        above = figure.subfigures(1, 1)
-    panels = above.subplots(1, len(METRICS), sharey=True)
+        _draw_clouds(parts[1], clouds, policies_of(results))
+    panels = parts[0].subplots(1, len(METRICS), sharey=True)
     for axes, (metric, label) in zip(panels, METRICS.items(), strict=True):
         shown = table.assign(**{metric: table[metric].clip(lower=LEAST_R2)})
         congestion_dots.dots(axes, shown, metric, policies, situations)
@@ -48,7 +46,7 @@ def draw(results: Results) -> Figure:
     panels[0].set_xlim(max(LEAST_R2, panels[0].get_xlim()[0]) - 0.02, 1.03)
     panels[1].set_xlim(left=0)
     panels[2].set_xlim(right=1.02)
-    congestion_dots.legend(figure, situations)
+    congestion_dots.legend(parts[0], situations)
     return figure
 
 
@@ -63,7 +61,7 @@ def points(results: Results) -> pd.DataFrame:
 
 def _table(results: Results) -> pd.DataFrame:
     names = {spec.id: STATES[str(spec.config["states"])] for spec in results.plan.runs}
-    return results.table.assign(situation=results.table["run_id"].map(names))
+    return results.table.assign(situation=[names[i] for i in results.table["run_id"]])
 
 
 def _clouds(results: Results) -> dict[str, pd.DataFrame]:
