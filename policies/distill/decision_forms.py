@@ -189,8 +189,9 @@ def by_c(
     decision, loop, made = (folder / name for name in ("decide.c", "loop.c", "decide.so"))
     decision.write_text(source, encoding="utf-8")
     loop.write_text(_LOOP.replace("SCALAR", scalar), encoding="utf-8")
-    files = (str(decision), str(loop), "-lm", "-o", str(made))
-    run_program([COMPILER, "-x", "c", *flags, *SHARED, *files], timeout_s=COMPILE_S)
+    # g++ forgets the language after each file.
+    files = ("-x", "c", str(decision), "-x", "c", str(loop), "-lm", "-o", str(made))
+    run_program([COMPILER, *flags, *SHARED, *files], timeout_s=COMPILE_S)
     function = ctypes.CDLL(str(made)).decisions
     function.restype = ctypes.c_double
     function.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_long, ctypes.c_long]
