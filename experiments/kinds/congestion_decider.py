@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.kinds.base import Outcome, Scalar, register
-from experiments.kinds.congestion_rule_file import lacking
 from experiments.kinds.congestion_worlds import LinksConfig, seeds_of_links, world_of
 from policies.distill.entrants import ENTRANTS, actor_of
 from policies.registry import Registry
@@ -60,7 +59,7 @@ class CongestionDecider:
     @staticmethod
     def lacks(config: dict[str, Any]) -> tuple[str, ...]:
         """Return files of the policy that are not there."""
-        return lacking(config)
+        return ENTRANTS.get(config["policy"]).lacks(branches=True)
 
     @staticmethod
     def run(config: dict[str, Any]) -> Outcome:

@@ -44,6 +44,8 @@ class Entrant:
     """Base: files that ship, and what reads them."""
 
     files: ClassVar[tuple[Path, ...]] = ()
+    parts: ClassVar[tuple[Path, ...]] = ()
+    """Further files, without which the branches are not known."""
     made_by: ClassVar[str] = "python -m policies.distill.distil_command"
 
     @classmethod
@@ -68,9 +70,14 @@ class Entrant:
         raise ValueError(f"policy {cls.__name__}: has no decider; those that have one: {known}")
 
     @classmethod
-    def lacks(cls) -> tuple[str, ...]:
-        """Return a message per file that is not there: which, and how it is made."""
-        absent = [path for path in cls.files if not path.is_file()]
+    def lacks(cls, branches: bool = False) -> tuple[str, ...]:
+        """Return a message per file that is not there: which, and how it is made.
+
+        Args:
+            branches: whether decider and branches are wanted apart.
+        """
+        wanted = (*cls.files, *(cls.parts if branches else ()))
+        absent = [path for path in wanted if not path.is_file()]
         return tuple(f"{path.name} ({cls.made_by})" for path in absent)
 
 
@@ -164,7 +171,8 @@ class Symbolic(OfRule):
 class SymbolicBranched(OfRule):
     """Distilled per context: a decider, and a formula in each of its branches."""
 
-    files = (RULES / "symbolic_branched.rule", DECIDER, BRANCHED_CONTEXTS)
+    files = (RULES / "symbolic_branched.rule",)
+    parts = (DECIDER, BRANCHED_CONTEXTS)
 
     @classmethod
     def branches(cls) -> Branches:
