@@ -53,12 +53,13 @@ def points(results: Results) -> pd.DataFrame:
 def _over_operations(axes: Axes, results: Results, policies: dict[str, Look]) -> None:
     times = shares(results.table, ["policy"], BEST).set_index("policy")
     counts = summarise(results.table, ["policy"], "operations").set_index("policy")
-    for name, look in policies.items():
-        if name not in times.index or name not in counts.index:
-            continue
+    known = [name for name in counts.sort_values("mean").index if name in times.index]
+    for place, name in enumerate(known):
+        look = policies[name]
         x, y = float(counts.loc[name, "mean"]), float(times.loc[name, "mean"])
         axes.plot([x], [y], color=look.colour, marker=look.marker, linestyle="none", markersize=6)
-        axes.annotate(name, (x, y), (5, 4), textcoords="offset points", fontsize=8, color=INK)
+        above: dict[str, Any] = {"xytext": (0, 7 if place % 2 else -14), "textcoords": "offset points"}
+        axes.annotate(name, (x, y), **above, ha="center", fontsize=8, color=INK)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.margins(x=0.35, y=0.15)
