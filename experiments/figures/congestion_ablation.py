@@ -31,8 +31,8 @@ Label: TypeAlias = Callable[[Mapping[str, Any]], str]
 
 SERIES = "rounds"
 PLAIN = {
-    "error": "mean squared error to the teacher",
-    "operations": "operations on the costliest path",
+    "error": "mean squared error\nto the teacher",
+    "operations": "operations on\nthe costliest path",
 }
 """Metrics without an interval of their own -> label."""
 
@@ -49,7 +49,8 @@ def draw(results: Results, label: Label) -> Figure:
     for axes in panels[: 1 + len(PLAIN)]:
         heights = sides(axes, list(looks))
     for metric, hollow in ((RATIO, False), (MEDIAN, True)):
-        side_dots(panels[0], shares(table, ["variant"], metric), heights, looks, "variant", hollow)
+        rows, below = shares(table, ["variant"], metric), 0.15 if hollow else 0.0
+        side_dots(panels[0], rows, heights, looks, "variant", hollow, below)
     ideal(panels[0])
     panels[0].set_xlabel(AXIS)
     panels[0].set_xlim(right=1.02)
@@ -58,6 +59,7 @@ def draw(results: Results, label: Label) -> Figure:
         side_dots(axes, rows, heights, looks, "variant")
         axes.tick_params(labelleft=False)
         axes.set_xlabel(words)
+        axes.margins(x=0.1)
         axes.set_xlim(left=0)
     if curves:
         _draw_curves(panels[-1], curves, looks)

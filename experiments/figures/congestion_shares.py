@@ -46,8 +46,9 @@ def side_dots(
     looks: Mapping[Any, Look],
     column: str,
     hollow: bool = False,
+    below: float = 0.0,
 ) -> None:
-    """Draw means with intervals along x, each at the height of its row's value in `column`."""
+    """Draw means with intervals along x, each at, or `below`, the height of its value in `column`."""
     for row in rows.to_dict("records"):
         name = row[column]
         if name not in heights:
@@ -56,7 +57,7 @@ def side_dots(
         style: dict[str, Any] = {"color": look.colour, "marker": look.marker, "linestyle": "none"}
         style |= {"markersize": 4.5, **_HOLLOW} if hollow else {"markersize": 6}
         ends = whiskers(rows.loc[rows[column] == name])[:, :1]
-        axes.errorbar([row["mean"]], [heights[name]], xerr=ends, capsize=2.5, **style)
+        axes.errorbar([row["mean"]], [heights[name] + below], xerr=ends, capsize=2.5, **style)
 
 
 def sides(axes: Axes, names: Sequence[Any]) -> dict[Any, float]:

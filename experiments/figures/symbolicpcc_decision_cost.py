@@ -58,7 +58,10 @@ def _over_operations(axes: Axes, results: Results, policies: dict[str, Look]) ->
         look = policies[name]
         x, y = float(counts.loc[name, "mean"]), float(times.loc[name, "mean"])
         axes.plot([x], [y], color=look.colour, marker=look.marker, linestyle="none", markersize=6)
-        above: dict[str, Any] = {"xytext": (0, 7 if place % 2 else -14), "textcoords": "offset points"}
+        above: dict[str, Any] = {
+            "xytext": (0, 7 if place % 2 else -14),
+            "textcoords": "offset points",
+        }
         axes.annotate(name, (x, y), **above, ha="center", fontsize=8, color=INK)
     axes.set_xscale("log")
     axes.set_yscale("log")

@@ -60,7 +60,8 @@ def draw(results: Results) -> Figure:
         for metric, hollow in ((RATIO, False), (MEDIAN, True)):
             found = shares(chosen, ["policy"], metric)
             _below(axes, found, heights, metric)
-            side_dots(axes, found.loc[found["mean"] >= LEAST], heights, policies, "policy", hollow)
+            shown, below = found.loc[found["mean"] >= LEAST], 0.24 if hollow else 0.0
+            side_dots(axes, shown, heights, policies, "policy", hollow, below)
             if metric == RATIO:
                 _reference(axes, found)
         ideal(axes)
