@@ -38,7 +38,7 @@ TITLES = {
 """Distribution of links -> its panel's title; a panel each, in this order."""
 COLUMNS = 4
 TEACHER = "teacher"
-LEAST = 0.0
+LEAST = 0.6
 """Where the scale begins; what lies below is drawn on the edge, with its value beside it."""
 
 
