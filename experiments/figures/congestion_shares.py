@@ -48,7 +48,7 @@ def side_dots(
     hollow: bool = False,
     below: float = 0.0,
 ) -> None:
-    """Draw means with intervals along x, each at (or `below`) the height of its value in `column`."""
+    """Draw means with intervals along x, at (or `below`) the height of the value in `column`."""
     for row in rows.to_dict("records"):
         name = row[column]
         if name not in heights:
