@@ -21,7 +21,10 @@ METRICS = {
     "mean_absolute_error": "mean absolute error",
     "same_sign": "share with the same sign",
 }
-STATES = {"teacher": "on states that the teacher led to", "own": "on states that it led to itself"}
+STATES = {
+    "teacher": "on states that the teacher led to",
+    "own": "on states that the policy led to itself",
+}
 MOST_SHOWN = 6
 LEAST_R2 = -1.0
 """Where the scale of R² begins; what lies below is left at the edge."""
@@ -43,6 +46,7 @@ def draw(results: Results) -> Figure:
         shown = table.assign(**{metric: table[metric].clip(lower=LEAST_R2)})
         congestion_dots.dots(axes, shown, metric, policies, situations)
         axes.set_xlabel(label)
+        axes.margins(x=0.08)
     panels[0].set_xlim(max(LEAST_R2, panels[0].get_xlim()[0]) - 0.02, 1.03)
     panels[1].set_xlim(left=0)
     panels[2].set_xlim(right=1.02)
