@@ -9,7 +9,7 @@ BENCH ?= *
 
 help:
 	@echo 'make reproduce      every experiment at quick size, then build/report.html'
-	@echo 'make test           all tests; says what was skipped and why'
+	@echo 'make test           all tests, on two processes; says what was skipped and why'
 	@echo 'make test-fast      without the extensive ones, on two processes, under 2 minutes'
 	@echo 'make bench BENCH=G  benchmarks whose names match the glob G; build/bench.json'
 	@echo 'make lint           ruff and pyright'
@@ -24,22 +24,22 @@ reproduce:
 	$(BIN)/triptych report && exit $$status
 
 test:
-	@$(SETUP) venv --extras cluster congestion tuning --groups test
+	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
 	@$(SETUP) programs chromium chromedriver g++ pkg-config ns3
-	$(BIN)/python -m pytest --junitxml=build/test.xml
+	$(BIN)/python -m pytest -n 2 --dist loadfile --junitxml=build/test.xml
 
 test-fast:
-	@$(SETUP) venv --extras cluster congestion tuning --groups test
+	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
 	@$(SETUP) programs g++
 	$(BIN)/python -m pytest -m 'not extensive' -n 2
 
 bench:
-	@$(SETUP) venv --extras cluster congestion tuning --groups test
+	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
 	@$(SETUP) programs g++ pkg-config ns3
 	$(BIN)/python -m tests.bench.run --select '$(BENCH)'
 
 lint:
-	@$(SETUP) venv --extras cluster congestion tuning --groups test lint
+	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright

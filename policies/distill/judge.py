@@ -7,18 +7,20 @@ over links, which a few bad ones do not move, and the ratio of mean rewards, whi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from policies.distill.actors import Actor, Policy, as_actor
 from policies.distill.worlds import World, seeds_of
 from sim.streams import stream
 
-Policy = Callable[[NDArray[np.float32]], NDArray[Any]]
-"""From observations, float32[n, inputs], to actions, float[n] or float[n, 1]."""
+if TYPE_CHECKING:
+    from sim.net.envs.batch import Batch
+
 Values = NDArray[np.float64]
 
 RESAMPLES = 2000
@@ -83,24 +85,57 @@ class Judged:
 
 
 def judge(
-    policy: Policy, world: World, links: int = 200, split: str = "validation", seed: int = 0
+    policy: Policy | Actor, world: World, links: int = 200, split: str = "validation", seed: int = 0
 ) -> Judged:
     """Run a policy for one episode on each of the first `links` links of a split.
 
     Every policy meets the same links with the same losses.
 
+    Args:
+        policy: a function of observations, or an actor.
+        world: the environment.
+        links: how many.
+        split: of links, see `worlds.SPLITS`.
+        seed: of the split.
+
     Raises:
         ValueError: the policy answers with the wrong shape, or with what is not a finite number.
         UnknownNameError: there is no such split.
     """
-    batch = world.batch(links)
-    batch.seed(list(seeds_of(split, seed, links)))
+    return judge_on(policy, world, seeds_of(split, seed, links))
+
+
+def begun(world: World, seeds: Sequence[int]) -> Batch:
+    """Return the links that `judge_on` runs on, as their first episodes begin.
+
+    A link is a function of the world, its seed and its place among the seeds, nothing else: more
+    links begin with the same ones. `Batch.links` tells what they are.
+
+    Raises:
+        ValueError: there is no seed.
+        ScenarioError: a field of the world's configuration is out of range; the message names it.
+    """
+    if len(seeds) == 0:
+        raise ValueError("seeds: there must be at least one, as each is a link")
+    batch = world.batch(len(seeds))
+    batch.seed(list(seeds))
     batch.begin()
+    return batch
+
+
+def judge_on(policy: Policy | Actor, world: World, seeds: Sequence[int]) -> Judged:
+    """Run a policy for one episode on the link of each seed; see `begun`.
+
+    Raises:
+        ValueError: as `judge`, or there is no seed.
+    """
+    batch, actor, links = begun(world, seeds), as_actor(policy), len(seeds)
+    actor.begin(batch)
     known = batch.links()
     capacity, base_s = known["bandwidth_bps"], world.base_rtts_s(known)
     reward, used, inflation, loss, heard = np.zeros((5, links))
     for _ in range(world.config.steps):
-        batch.step(_actions(policy, batch.observations.copy()))
+        batch.step(actor.act(batch)[:, None])
         reward += batch.rewards
         told = batch.measures()
         used += told["throughput_bps"] / capacity
@@ -118,14 +153,6 @@ def judge(
         np.divide(inflation, heard, out=nothing, where=heard > 0),
         loss / steps,
     )
-
-
-def _actions(policy: Policy, observations: NDArray[np.float32]) -> NDArray[Any]:
-    count = len(observations)
-    actions = np.asarray(policy(observations))
-    if actions.shape not in ((count,), (count, 1)):
-        raise ValueError(f"policy: answered with shape {actions.shape} for {count} observations")
-    return actions.reshape(count, 1)
 
 
 def _bootstrap(name: str, count: int, statistic: Callable[[NDArray[np.int64]], Any]) -> Interval:

@@ -40,14 +40,14 @@ def main(words: Sequence[str] | None = None) -> int:
             asked.variant, seed=seed, total_steps=asked.steps, validation_links=asked.links
         )
         folder = asked.work / f"{asked.variant}-{asked.steps}-seed{seed}"
-        trained.append(train(config, folder, lambda row, seed=seed: _say(seed, row)))
+        trained.append(train(config, folder, lambda row, seed=seed: say(f"seed {seed}", row)))
     chosen = max(trained, key=lambda one: one.best_row.score)
     judged = {
         one.config.seed: summary(judge(one.network, one.config.world, TEST_LINKS, "test"))
         for one in trained
     }
     command = shlex.join(["python", "-m", MODULE, *given])
-    write_network(out, chosen.network, _told(command, chosen, trained, judged))
+    write_network(out, chosen.network, provenance(command, chosen, trained, judged))
     for one in trained:
         mark = " (chosen on validation links)" if one is chosen else ""
         print(f"seed {one.config.seed}{mark}: test {judged[one.config.seed]}")
@@ -71,9 +71,17 @@ def summary(judged: Judged) -> dict[str, Any]:
     return {"links": len(judged.reward), **rounded}
 
 
-def _told(
+def provenance(
     command: str, chosen: Trained, trained: Sequence[Trained], judged: dict[int, dict[str, Any]]
 ) -> dict[str, Any]:
+    """Return what a file of weights tells of where they come from.
+
+    Args:
+        command: that made them.
+        chosen: the training that they are of.
+        trained: all trainings that it was chosen from.
+        judged: seed -> `summary` on test links.
+    """
     seeds = [
         {
             "seed": one.config.seed,
@@ -97,10 +105,11 @@ def _told(
     }
 
 
-def _say(seed: int, row: Row) -> None:
+def say(whose: str, row: Row) -> None:
+    """Print a row of the learning curve of a training."""
     learnt = "" if row.train_share is None else f", training {row.train_share:.3f}"
     print(
-        f"seed {seed}, {row.steps:>9,} steps, {row.seconds:6.1f} s: share of the ideal on"
+        f"{whose}, {row.steps:>9,} steps, {row.seconds:6.1f} s: share of the ideal on"
         f" validation links {row.validation_ratio:.3f}, median {row.validation_median:.3f},"
         f" utilisation {row.validation_utilisation:.3f}{learnt}, std {row.std:.2f}",
         flush=True,

@@ -92,7 +92,7 @@ def write_network(path: Path, network: Network, told: Mapping[str, Any]) -> None
         {
             **told,
             "layers": list(sizes),
-            "shapes": {name: list(tensor.shape) for name, tensor in network.tensors.items()},
+            "shapes": {name: list(network.tensors[name].shape) for name in sorted(network.tensors)},
             "dtype": "float32",
             "formula": _formula(len(sizes) - 1),
             "activation": "tanh",

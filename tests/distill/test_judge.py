@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from policies.distill.judge import Judged, Policy, judge
+from policies.congestion.symbolic import FOLDER
+from policies.distill.actors import Policy, RuleActor
+from policies.distill.judge import Judged, begun, judge, judge_on
 from policies.distill.teacher_config import corrected, corrected_links, legacy
 from policies.distill.weights import published_network
-from policies.distill.worlds import CORRECTED, LEGACY, World
+from policies.distill.worlds import CORRECTED, LEGACY, World, seeds_of
+from policies.rules.parse import parse_rule, read_rule
 from sim.net.envs.config import EnvConfig
+from tests.distill.small import network_of
 
 
 def still(seen: np.ndarray) -> np.ndarray:
@@ -140,3 +144,63 @@ def test_a_link_without_a_gain_has_no_share() -> None:
     assert judged.share_ratio().value == pytest.approx(-1.0 / 4.5)
     with pytest.raises(ValueError, match="inflation: no link has a value"):
         judged.mean("inflation")
+
+
+@pytest.mark.parametrize("environment", [LEGACY, CORRECTED])
+def test_a_judging_is_this_loop(environment: str) -> None:
+    """Written out, interval by interval and link by link, to the bit."""
+    own = EnvConfig.legacy if environment == LEGACY else corrected_links
+    world = World(environment, own(steps=60))
+    network, seeds = network_of(world), seeds_of("test", 2, 70)
+    judged = judge_on(network, world, seeds)
+    batch = world.batch(70)
+    batch.seed(seeds)
+    batch.begin()
+    links, told = batch.links(), []
+    for _ in range(60):
+        batch.step(np.asarray(network(batch.observations)).reshape(70, 1))
+        told.append({"reward": batch.rewards, **batch.measures()})
+    for i in range(70):
+        reward = used = inflation = loss = 0.0
+        rtts = 0
+        for step in told:
+            reward += step["reward"][i]
+            used += step["throughput_bps"][i] / links["bandwidth_bps"][i]
+            loss += step["loss"][i]
+            if step["latency_s"][i] > 0.0:
+                inflation += step["latency_s"][i] / world.base_rtts_s(links)[i] - 1.0
+                rtts += 1
+        assert judged.reward[i] == reward
+        assert judged.ideal[i] == 60 * world.ideal_rewards(links)[i]
+        assert judged.utilisation[i] == used / 60
+        assert judged.loss[i] == loss / 60
+        assert judged.inflation[i] == inflation / rtts
+    again = judge(network, world, 70, "test", 2)
+    for name in ("reward", "ideal", "utilisation", "inflation", "loss"):
+        assert (getattr(again, name) == getattr(judged, name)).all()
+
+
+def test_a_rule_that_leaves_the_rate_is_judged_as_the_function_that_does() -> None:
+    world = replace(corrected().world, config=corrected_links(steps=30))
+    text = "triptych-rule 1\nname still\naction [-1, 1]\ninput loss [0, 1]\n0"
+    rule, function = judge(RuleActor(parse_rule(text)), world, 20), judge(still, world, 20)
+    for name in ("reward", "ideal", "utilisation", "inflation", "loss"):
+        np.testing.assert_array_equal(getattr(rule, name), getattr(function, name))
+
+
+def test_a_rules_links_do_not_depend_on_those_beside_them() -> None:
+    world = replace(corrected().world, config=corrected_links(steps=40))
+    actor, seeds = RuleActor(read_rule(FOLDER / "gentle.rule")), seeds_of("train", 5, 90)
+    many = judge_on(actor, world, seeds)
+    for count in (1, 7, 64):
+        few = judge_on(actor, world, seeds[:count])
+        for name in ("reward", "ideal", "utilisation", "inflation", "loss"):
+            np.testing.assert_array_equal(getattr(few, name), getattr(many, name)[:count])
+        for name, values in begun(world, seeds[:count]).links().items():
+            assert (values == many.links[name][:count]).all()
+
+
+def test_without_seeds_there_is_nothing_to_judge() -> None:
+    for seeds in ([], np.zeros(0, np.int64)):
+        with pytest.raises(ValueError, match="seeds: there must be at least one"):
+            judge_on(still, corrected().world, seeds)

@@ -41,11 +41,13 @@ def test_round_trip(hidden: tuple[int, ...], seed: int, tmp_path: Path) -> None:
 
 def test_the_same_network_makes_the_same_bytes(tmp_path: Path) -> None:
     files = []
-    for folder in ("a", "b"):
+    made = network_of(WORLD)
+    turned = Network(dict(reversed(made.tensors.items())), WORLD)  # as files have their own order
+    for folder, network in (("a", made), ("b", network_of(WORLD)), ("c", turned)):
         path = tmp_path / folder / "w.safetensors"
-        write_network(path, network_of(WORLD), {"command": "x"})
+        write_network(path, network, {"command": "x"})
         files.append((path.read_bytes(), path.with_suffix(".json").read_bytes()))
-    assert files[0] == files[1]
+    assert files[0] == files[1] == files[2]
 
 
 def test_a_decision_is_sums_and_tanh() -> None:

@@ -98,6 +98,15 @@ def test_every_curve_ends_at_its_time_in_the_contest(
         assert abs(drawn_ms / ms - 1).min() < 1e-9
 
 
+def test_the_best_so_far_never_gets_worse(tmp_path: Path) -> None:
+    points = points_of(drawn(results_of("tuning-time", tmp_path / "store", seeds=(0,)), tmp_path))
+    curves = points.loc[points["panel"] == "curve"]
+    assert len(curves)
+    for _, run in curves.groupby(["group", "policy"]):
+        assert run["x"].is_monotonic_increasing
+        assert run["mean"].is_monotonic_decreasing
+
+
 def _same(results: Results, point: dict[str, object]) -> set[str]:
     return {spec.id for spec in results.plan.runs if spec.point == point}
 
