@@ -20,6 +20,8 @@ from experiments.problems import InputError, InvalidManifest, Problem
 from policies.registry import nearest
 
 SIZES = ("quick", "standard", "paper")
+WATCHED = (".py", ".yaml", ".json", ".rule", ".safetensors")
+"""Ends of the names of files in the project that fingerprints or plans may hang on."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ def _files(folder: Path) -> Iterator[str]:
         seen.add(real)
         subfolders[:] = [n for n in subfolders if n != "__pycache__" and n[0] != "."]
         for name in names:
-            if not is_code or name.endswith((".py", ".yaml")):
+            if not is_code or name.endswith(WATCHED):
                 path = os.path.join(place, name)
                 try:
                     status = os.stat(path)

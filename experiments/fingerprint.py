@@ -2,15 +2,14 @@
 
 Read from the text (also imports inside functions), so nothing is imported. Files of a folder
 `source` beside a module, such as C++ templates, belong to it, and so do weights and rules that its
-text names (`"gentle.rule"`) and a folder beside it holds. Libraries are not part of it: their
-versions are in the run's provenance.
+text names (`"gentle.rule"`) and a folder beside it, or beside a module of a neighbouring package,
+holds. Libraries are not part of it: their versions are in the run's provenance.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
-import glob
 import hashlib
 import re
 from collections.abc import Iterable
@@ -51,12 +50,19 @@ def imports_of(path: Path) -> list[Path]:
 
 
 def data_of(path: Path) -> set[Path]:
-    """Return the data files that the text of `path` names and that lie in a folder beside it."""
-    found: set[Path] = set()
-    for name in _data_names(path, path.stat().st_mtime_ns):
-        for file in path.parent.glob(f"*/{glob.escape(name)}"):
-            found.update(part for part in (file, file.with_suffix(".json")) if part.is_file())
-    return found
+    """Return the data files that the text of `path` names, from folders beside it or a neighbour.
+
+    A neighbour is a package in the same package.
+    """
+    names = _data_names(path, path.stat().st_mtime_ns)
+    if not names:
+        return set()
+    folders, home = set(path.parent.glob("*/")), path.parent.parent
+    if home.is_relative_to(ROOT) and home != ROOT:
+        folders.update(home.glob("*/*/"))
+    files = (folder / name for folder in folders for name in names)
+    both = (part for file in files for part in (file, file.with_suffix(".json")))
+    return {part for part in both if part.is_file()}
 
 
 @functools.lru_cache(maxsize=4096)

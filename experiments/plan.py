@@ -83,6 +83,7 @@ def make_plan(manifest: Manifest, size: str, overrides: Overrides | None = None)
     seeds = _seeds(manifest, size, overrides.pop("seeds", None))
     policies = _policies(manifest, size, overrides.pop("policies", None), kind.policies)
     runs: dict[str, RunSpec] = {}
+    marks: dict[tuple[str | None, ...], str] = {}
     try:
         points = expand(_blocks(manifest, size, overrides), manifest.exclude)
         configs = [validated_config(kind, manifest, size, point) for point in points]
@@ -101,12 +102,13 @@ def make_plan(manifest: Manifest, size: str, overrides: Overrides | None = None)
             raise InputError(f"{manifest.id}: {error}") from None
         others = kind.other_policies(resolved) if hasattr(kind, "other_policies") else ()
         for policy in policies:
-            mark = code_fingerprint(manifest.kind, policy, others)
+            if (whose := (policy, *others)) not in marks:
+                marks[whose] = code_fingerprint(manifest.kind, policy, others)
             for seed in seeds:
                 config = {**resolved, "policy": policy, "seed": seed}
                 identity = run_id(manifest.kind, config)
                 spec = RunSpec(
-                    identity, manifest.kind, config, point, mark, manifest.limits_of(size)
+                    identity, manifest.kind, config, point, marks[whose], manifest.limits_of(size)
                 )
                 runs.setdefault(identity, spec)
     return Plan(manifest, size, tuple(runs.values()), overridden)

@@ -55,7 +55,7 @@ _MEANING: dict[str, tuple[tuple[str, ...], str]] = {
     "iperf3": (_EMULATED, PROGRAMS["iperf3"].remedy),
     "tvm": ((*_ON_CPU, "bolt/pruner"), "python3 -m experiments.setup venv --extras tuning"),
     "torch": (
-        ("symbolicpcc/reward", "symbolicpcc/fidelity", *_ON_CPU),
+        ("symbolicpcc/teacher", *_ON_CPU),
         "python3 -m experiments.setup venv --extras congestion",
     ),
     "vllm": (

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from experiments.kinds.base import Config, Outcome, Scalar, register
+from experiments.kinds.congestion_shares import JUDGED, judged_metrics
 from policies.registry import Registry
 
 if TYPE_CHECKING:
@@ -59,15 +60,7 @@ class CongestionTeacher:
     policies: ClassVar[Registry[Any] | None] = None
     needs: ClassVar[tuple[str, ...]] = ("torch",)
     metrics: ClassVar[Mapping[str, str]] = {
-        "share_median": "1; median test link's share of the ideal reward; higher is better",
-        "share_median_low": "1; lower end of its 95 % interval over links",
-        "share_median_high": "1; upper end",
-        "share_ratio_of_means": "1; mean reward / mean ideal on test links; higher is better",
-        "share_ratio_of_means_low": "1; lower end of its 95 % interval over links",
-        "share_ratio_of_means_high": "1; upper end",
-        "utilisation": "1; throughput / capacity on test links; higher is better",
-        "latency_inflation": "1; RTT / base RTT - 1 on test links; lower is better",
-        "loss": "1; packets lost / settled on test links, random loss included; lower is better",
+        **JUDGED,
         "validation_share": "1; mean of both shares on validation links; the step was chosen by it",
         "published_share_median": "1; share_median of the published weights of Aurora on the same"
         " test links; null where they do not fit the environment",
@@ -121,21 +114,8 @@ def _metrics(trained: Trained, links: int) -> dict[str, Scalar]:
     judged = judge(network, world, links, "test")
     fits = published.world == world
     theirs = judge(published, world, links, "test") if fits else None
-    found: dict[str, Scalar] = {}
-    for name, interval in (
-        ("share_median", judged.share_median()),
-        ("share_ratio_of_means", judged.share_ratio()),
-    ):
-        found |= {
-            name: interval.value,
-            f"{name}_low": interval.low,
-            f"{name}_high": interval.high,
-        }
     return {
-        **found,
-        "utilisation": judged.mean("utilisation").value,
-        "latency_inflation": judged.mean("inflation").value,
-        "loss": judged.mean("loss").value,
+        **judged_metrics(judged),
         "validation_share": trained.best_row.score,
         "published_share_median": theirs.share_median().value if theirs else None,
         "published_share_ratio_of_means": theirs.share_ratio().value if theirs else None,

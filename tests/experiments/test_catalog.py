@@ -103,6 +103,8 @@ def test_a_changed_source_file_is_seen(folder: Path, monkeypatch: pytest.MonkeyP
     (source.parent / "__pycache__/new.pyc").write_text("x")
     (source.parent / "notes.txt").write_text("x")
     assert catalog._key() == after
+    (source.parent / "mine.rule").write_text("x")
+    assert catalog._key() != after
 
 
 def test_a_damaged_cache_is_made_again(folder: Path) -> None:

@@ -216,6 +216,19 @@ def test_fingerprint_holds_the_data_that_the_code_names(project: Path) -> None:
     assert fingerprint([entry]) != before
 
 
+def test_fingerprint_holds_data_beside_a_neighbouring_package(project: Path) -> None:
+    """One that shares the package; what lies further away is not looked for."""
+    entry, apart = project / "sim/part/two.py", project / "other/data"
+    entry.write_text('RULE, FAR = "mine.rule", "far.rule"\n')
+    folder = project / "sim/neighbour/rules"
+    for place, name in ((folder, "mine.rule"), (folder, "other.rule"), (apart, "far.rule")):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text("1")
+    assert {path.name for path in closure([entry])} == {"two.py", "mine.rule"}
+    (project / "sim/one.py").write_text('RULE = "mine.rule"\n')
+    assert {path.name for path in closure([project / "sim/one.py"])} == {"one.py"}
+
+
 def test_fingerprint_is_of_the_text_not_of_the_place_or_time(project: Path, tmp_path: Path) -> None:
     before = fingerprint([project / "sim/one.py"])
     four = project / "sim/part/four.py"
