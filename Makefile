@@ -18,7 +18,7 @@ help:
 	@echo 'make clean          remove build/ and caches; results/ and .venv stay'
 
 reproduce:
-	@$(SETUP) venv --wish congestion tuning
+	@$(SETUP) venv --wish congestion symbolic tuning
 	@$(SETUP) programs g++
 	@status=0; $(BIN)/triptych reproduce '*' --size quick || status=$$?; \
 	$(BIN)/triptych report && exit $$status
