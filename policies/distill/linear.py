@@ -107,6 +107,7 @@ def _solved(
 ) -> tuple[Values, float]:
     """Return the coefficients of these columns, and the mean squared error that they leave."""
     square, right = products[np.ix_(places, places)], answers[places]
-    weights = np.linalg.lstsq(square + ridge * np.eye(len(places)), right, rcond=1e-12)[0]
+    penalised = square + ridge * np.eye(len(places))
+    weights = np.asarray(np.linalg.lstsq(penalised, right, rcond=1e-12)[0], np.float64)
     error = variance - 2.0 * weights @ right + weights @ square @ weights
     return weights, max(float(error), 0.0)

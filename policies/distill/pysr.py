@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -152,7 +153,7 @@ def search(
     """
     from pysr import PySRRegressor
 
-    regressor = PySRRegressor(
+    regressor: Any = PySRRegressor(
         binary_operators=list(settings.binary),
         unary_operators=list(settings.unary),
         niterations=settings.iterations,

@@ -80,7 +80,7 @@ def pairs(draw: Any, depth: int = 4) -> Pair:
 small_pairs = pairs().filter(lambda pair: pair.size < 1e8)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(small_pairs)
 def test_a_sum_keeps_the_value_and_never_costs_more(pair: Pair) -> None:
     expression = pair.sum.expression()
@@ -88,7 +88,7 @@ def test_a_sum_keeps_the_value_and_never_costs_more(pair: Pair) -> None:
     assert worst_path(expression) <= pair.cost
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(small_pairs, small_pairs, WEIGHTS)
 def test_sums_obey_the_rules_of_arithmetic(x: Pair, y: Pair, factor: float) -> None:
     cases = [
