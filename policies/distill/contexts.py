@@ -181,8 +181,11 @@ def find_contexts(
     model = DecisionTreeRegressor(
         max_leaf_nodes=count, min_samples_leaf=max(1, math.ceil(least * links)), random_state=0
     )
-    model.fit(np.stack([known[name] for name in by], axis=1), shares)
-    leaves = list(_leaves(model.tree_, {n: known[n] for n in by}, np.arange(links), {}))
+    # In ranks, since the tree compares in float32 and takes values within 1e-7 for one.
+    ranks = {name: np.unique(known[name], return_inverse=True)[1] for name in by}
+    model.fit(np.stack(list(ranks.values()), axis=1), shares)
+    values = {name: known[name] for name in by}
+    leaves = list(_leaves(model.tree_, values, ranks, np.arange(links), {}))
     leaves.sort(key=lambda leaf: -shares[leaf[0]].mean())
     return tuple(Context(box) for _, box in leaves)
 
@@ -190,6 +193,7 @@ def find_contexts(
 def _leaves(
     fitted: Any,
     values: Mapping[str, NDArray[np.float64]],
+    ranks: Mapping[str, NDArray[np.int64]],
     links: NDArray[np.int64],
     box: Mapping[str, Range],
     place: int = 0,
@@ -201,12 +205,11 @@ def _leaves(
         return
     name = tuple(values)[int(fitted.feature[place])]
     column = values[name][links]
-    # The tree compares values that were rounded to float32.
-    below = column.astype(np.float32).astype(np.float64) <= float(fitted.threshold[place])
+    below = ranks[name][links] <= float(fitted.threshold[place])
     cut = simplest(float(column[below].max()), float(column[~below].min()))
     low, high = box.get(name, EVERYTHING)
-    yield from _leaves(fitted, values, links[below], {**box, name: (low, cut)}, left)
-    yield from _leaves(fitted, values, links[~below], {**box, name: (cut, high)}, right)
+    yield from _leaves(fitted, values, ranks, links[below], {**box, name: (low, cut)}, left)
+    yield from _leaves(fitted, values, ranks, links[~below], {**box, name: (cut, high)}, right)
 
 
 def simplest(below: float, above: float) -> float:
