@@ -7,6 +7,7 @@ rule adds a class of three lines. `rule_file` is whatever rule a run brings alon
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -40,7 +41,7 @@ BRANCHED = ("specialists", "symbolic_branched")
 Player: TypeAlias = "Network | Rule | Branches"
 
 
-class Entrant:
+class Entrant(ABC):
     """Base: files that ship, and what reads them."""
 
     files: ClassVar[tuple[Path, ...]] = ()
@@ -49,6 +50,7 @@ class Entrant:
     made_by: ClassVar[str] = "python -m policies.distill.distil_command"
 
     @classmethod
+    @abstractmethod
     def load(cls) -> Player:
         """Return the policy.
 
@@ -56,7 +58,6 @@ class Entrant:
             OSError: a file cannot be read.
             ValueError: a file is damaged; the message names it.
         """
-        raise NotImplementedError
 
     @classmethod
     def branches(cls) -> Branches:

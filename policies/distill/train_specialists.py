@@ -48,7 +48,7 @@ examples:
       four contexts, one training of {PCC_RL_STEPS:,} steps each, into the folder of the weights
   python -m {MODULE} --contexts 2 --by loss_probability --seeds 3
       two contexts that differ in random loss alone; the best of three seeds in each
-  python -m {MODULE} --steps 200000 --find-links 200 --links 50 --out /tmp/try
+  python -m {MODULE} --steps 200000 --find-links 200 --links 50 --out build/try
       a try of a few minutes that leaves the shipped weights alone
 """
 
