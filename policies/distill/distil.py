@@ -108,8 +108,9 @@ def distil(
     rows, rounds = todo.rollouts(0, None), []
     while True:
         number = len(rounds)
-        fronts, decider = todo.fronts(number, rows), todo.decider(number, rows)
-        choices = todo.choices(number, fronts, decider)
+        fronts, deciders = todo.fronts(number, rows), todo.deciders(number, rows)
+        choices = todo.choices(number, fronts, deciders)
+        decider = todo.decider(number, deciders, choices)
         rounds.append(todo.judged(number, rows, decider, choices))
         if number == config.rounds:
             break

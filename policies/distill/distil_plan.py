@@ -4,7 +4,7 @@ What the time goes into with the defaults and four contexts (an episode of 400 i
 1/300 s):
 
 - roll-outs: 1,000 links to find contexts, 3 x 300 to learn from, 300 to judge the decider; and the
-  rules of 3 rounds on 300 links each: 3,100 episodes, 10 s;
+  rules of 3 rounds, each with 3 deciders first, on 300 links each: 5,800 episodes, 20 s;
 - regressions, for each context 2 x 60,000 and 300,000 evaluations of trees: 4 x 93 s;
 - choice, of fronts of about 12: twice 12 x 25 + 6 x 100 episodes and then 12 x 200, for each
   context: 4 x 14 s;
@@ -49,9 +49,11 @@ def expected_seconds(config: DistilConfig, contexts: int, to_find: bool = True) 
         for context in range(contexts):
             plan[front(round_, context)] = _regression(config, quick)
         if contexts > 1:
-            plan[decider(round_)] = SHORT_S
+            plan |= {candidate(round_, place): SHORT_S for place in range(len(config.balances))}
         for context in range(contexts):
             plan[chosen(round_, context)] = _choice(choice) * episode
+        if contexts > 1:
+            plan[decider(round_)] = len(config.balances) * config.judged_links * episode
         plan[judged(round_)] = config.judged_links * episode
         if quick:
             plan[rollouts(round_ + 1)] = config.links_per_round * episode
@@ -77,8 +79,13 @@ def front(round_: int, context: int) -> str:
     return f"front-{round_}-{context}"
 
 
+def candidate(round_: int, balance: int) -> str:
+    """Return the name of the step that fits a decider with one of the balances."""
+    return f"decider-{round_}-{balance}"
+
+
 def decider(round_: int) -> str:
-    """Return the name of the step that fits the decider of a round."""
+    """Return the name of the step that takes one of the deciders of a round."""
     return f"decider-{round_}"
 
 

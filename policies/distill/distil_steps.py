@@ -147,28 +147,34 @@ class DistilSteps:
             for context in range(len(self.contexts))
         )
 
-    def decider(self, round_: int, rows: Rollouts) -> Decider | None:
-        """Return what tells contexts apart; None if there is one."""
+    def deciders(self, round_: int, rows: Rollouts) -> list[Decider]:
+        """Return what can tell contexts apart, one per balance; none if there is one context."""
         if len(self.contexts) == 1:
-            return None
-        config = self.config
+            return []
+        config, known = self.config, label(self.contexts, rows.conditions)
         names, leaves, seed = config.decider_inputs, config.decider_leaves, config.seed
-        return self.steps.do(
-            plan.decider(round_),
-            DECIDER,
-            {"inputs": list(names), "leaves": leaves, "seed": seed},
-            self._rows_of(round_),
-            lambda: fit_decider(
-                rows, label(self.contexts, rows.conditions), names, leaves, seed % 2**32
-            ),
-        )
+
+        def made(balance: float) -> Decider:
+            return fit_decider(rows, known, names, leaves, seed % 2**32, balance=balance)
+
+        return [
+            self.steps.do(
+                plan.candidate(round_, place),
+                DECIDER,
+                {"inputs": list(names), "leaves": leaves, "seed": seed, "balance": balance},
+                self._rows_of(round_),
+                lambda balance=balance: made(balance),
+            )
+            for place, balance in enumerate(config.balances)
+        ]
 
     def choices(
-        self, round_: int, fronts: Sequence[list[Candidate]], decider: Decider | None
+        self, round_: int, fronts: Sequence[list[Candidate]], deciders: Sequence[Decider]
     ) -> tuple[Choice, ...]:
-        """Return what is chosen for each context, on links of its own."""
+        """Return what is chosen for each context, on links of its own, to fit any decider."""
         config = self.config
-        path, total = room(decider, config.most_path, config.most_total)
+        rooms = [room(one, config.most_path, config.most_total) for one in deciders or [None]]
+        path, total = (min(sizes) for sizes in zip(*rooms, strict=True))
         quick = round_ < config.rounds
         settings = config.quick_choice if quick else config.choice
         seeds = links_for("choice", config.seed, settings.links, round_)
@@ -197,6 +203,29 @@ class DistilSteps:
             )
             for context in range(len(self.contexts))
         )
+
+    def decider(
+        self, round_: int, deciders: Sequence[Decider], choices: Sequence[Choice]
+    ) -> Decider | None:
+        """Return the decider with which the choices bring most; None if there is one context."""
+        if not deciders:
+            return None
+        config, rules = self.config, [choice.rule for choice in choices]
+        seeds = links_for("deciders", config.seed, config.judged_links, round_)
+
+        def made() -> Decider:
+            shares = []
+            for done, one in enumerate(deciders):
+                actor = RuleActor(self._assembled(one, rules))
+                shares.append(share_of(judge_on(actor, config.world, seeds)))
+                said = f"balance {config.balances[done]}: share {shares[-1]:.3f}"
+                self.steps.tell((done + 1) / len(deciders), said)
+            return deciders[shares.index(max(shares))]
+
+        uses = [plan.candidate(round_, place) for place in range(len(deciders))]
+        uses += [plan.chosen(round_, context) for context in range(len(self.contexts))]
+        told = {**self.links, **self._limits(), "links": config.judged_links}
+        return self.steps.do(plan.decider(round_), DECIDER, told, uses, made)
 
     def judged(
         self, round_: int, rows: Rollouts, decider: Decider | None, choices: Sequence[Choice]

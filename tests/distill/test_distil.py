@@ -176,13 +176,14 @@ def stops(told: Any, moment: str, goal: dict[str, int]) -> bool:
         ({"choice": ChoiceSettings(7, 2)}, "choice-1-0"),
         ({"quick_choice": ChoiceSettings(5, 2)}, "choice-0-0"),
         ({"rows": 299}, "front-0-0"),
-        ({"decider_leaves": 2}, "decider-0"),
+        ({"decider_leaves": 2}, "decider-0-0"),
+        ({"balances": (0.0, 1.0)}, "decider-0-1"),
         ({"every": 5}, "rollouts-0"),
         ({"mix": 0.5}, "rollouts-1"),
         ({"by": ("loss_probability",)}, "contexts"),
         ({"explored": 61}, "exploration"),
         ({"last": None}, "rule"),
-        ({"judged_links": 9}, "round-0"),
+        ({"judged_links": 9}, "decider-0"),
     ],
 )
 @pytest.mark.extensive
