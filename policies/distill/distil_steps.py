@@ -29,10 +29,10 @@ from policies.distill.distil_files import (
 )
 from policies.distill.fitting import fit, settings_of
 from policies.distill.fronts import Candidate
-from policies.distill.judge import judge_on
+from policies.distill.judge import begun, judge_on
 from policies.distill.refine import Refined, RefineSettings, refine
 from policies.distill.rollouts import Rollouts, collect
-from policies.distill.specialists import ContextTeachers, links_of
+from policies.distill.specialists import ContextTeachers
 from policies.distill.steps import Steps, digest
 from policies.distill.weights import Network
 from policies.distill.worlds import World
@@ -97,7 +97,7 @@ class DistilSteps:
         """Return what labels rows on the links of these seeds."""
         if len(self.labellers) == 1:
             return self.labellers[0]
-        known = links_of(self.config.world, seeds)
+        known = begun(self.config.world, seeds).links()
         return ContextTeachers(self.contexts, self.labellers, known)
 
     def rollouts(self, round_: int, rule: Rule | None) -> Rollouts:

@@ -70,14 +70,6 @@ def name_of(config: TeacherConfig) -> str:
     return f"{digest[:16]}-seed{config.seed}"
 
 
-def links_of(world: World, seeds: Sequence[int]) -> dict[str, NDArray[Any]]:
-    """Return what the links of the first episodes of these seeds are, as `Batch.links`."""
-    batch = world.batch(len(seeds))
-    batch.seed(list(seeds))
-    batch.begin()
-    return batch.links()
-
-
 class ContextTeachers:
     """A policy of n links: each is answered by the network of the context that it lies in.
 

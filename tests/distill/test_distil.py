@@ -18,10 +18,9 @@ from policies.distill.contexts import Context, label
 from policies.distill.distil import Distilled, distil
 from policies.distill.distil_config import ChoiceSettings, links_for
 from policies.distill.distil_plan import expected_seconds
-from policies.distill.judge import judge_on
+from policies.distill.judge import begun, judge_on
 from policies.distill.refine import RefineSettings
 from policies.distill.rollouts import read_rollouts
-from policies.distill.specialists import links_of
 from policies.distill.weights import Network
 from policies.distill.worlds import World
 from policies.rules.count import operations
@@ -107,7 +106,7 @@ def test_rows_of_a_round_are_under_the_rule_of_the_one_before(
 def test_branches_learn_on_their_own_contexts(done: tuple[Path, Distilled, Watch]) -> None:
     _, found, _ = done
     for number, context in enumerate(found.contexts):
-        known = links_of(context.world(WORLD), list(range(50)))
+        known = begun(context.world(WORLD), list(range(50))).links()
         assert (label(found.contexts, known) == number).all()
 
 
@@ -258,7 +257,7 @@ def test_specialists_give_the_labels_of_their_contexts(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("exploration*"))
     rows = read_rollouts(tmp_path / "rollouts-0.safetensors")
     seeds = links_for("rollouts", 0, config.links_per_round, 0)
-    labels = label(contexts, links_of(WORLD, seeds))
+    labels = label(contexts, begun(WORLD, seeds).links())
     both = np.stack([judge_on(network, WORLD, seeds).share for network in networks])
     assert (rows.share == both[labels, np.arange(len(seeds))]).all()
 
