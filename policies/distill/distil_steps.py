@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,7 +32,7 @@ from policies.distill.judge import begun, judge_on
 from policies.distill.refine import Refined, RefineSettings, refine
 from policies.distill.rollouts import Rollouts, collect
 from policies.distill.specialists import ContextTeachers
-from policies.distill.steps import Steps, digest
+from policies.distill.steps import Steps
 from policies.distill.weights import Network
 from policies.distill.worlds import World
 from policies.rules.rule import Rule
@@ -81,7 +80,7 @@ class DistilSteps:
         seen = self.steps.do(
             "exploration",
             ROLLOUTS,
-            {**self.links, "links": config.explored, "teacher": digest_of_network(self.teacher)},
+            {**self.links, "links": config.explored, "teacher": self.teacher.digest},
             [],
             lambda: collect(config.world, self.teacher, seeds, every=every),
         )
@@ -109,7 +108,7 @@ class DistilSteps:
             "links": config.links_per_round,
             "every": config.every,
             "mix": 1.0 if rule is None else config.mix**round_,
-            "labellers": [digest_of_network(network) for network in self.labellers],
+            "labellers": [network.digest for network in self.labellers],
         }
 
         def made() -> Rollouts:
@@ -360,12 +359,3 @@ class DistilSteps:
     def _limits(self) -> dict[str, Any]:
         config = self.config
         return {"name": config.name, "path": config.most_path, "total": config.most_total}
-
-
-def digest_of_network(network: Network) -> str:
-    """Return the SHA-256 of a network's weights and of the environment that it acts in."""
-    tensors = {
-        name: [list(tensor.shape), hashlib.sha256(tensor.tobytes()).hexdigest()]
-        for name, tensor in network.tensors.items()
-    }
-    return digest({"tensors": tensors, "world": network.world.as_json()})

@@ -109,6 +109,8 @@ def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     train_specialists(BOXES[:1], replace(config, gamma=0.9), tmp_path)  # gets a folder of its own
     assert len(list(tmp_path.rglob(NAME))) == 3
+    train_specialists(BOXES[:1], config, tmp_path, first=first[0])  # so does this
+    assert len(list(tmp_path.rglob(NAME))) == 4
 
 
 def test_a_context_without_links_is_refused(tmp_path: Path) -> None:
