@@ -45,7 +45,7 @@ class Distilled:
         contexts: that links were parted into; one that holds all for an unbranched rule.
         decider: of `rule`, with thresholds as refined; None if there is one branch.
         accuracy: of the decider on other links, the rule acting; None if there is one branch.
-        fronts: of the last round, for each context.
+        fronts: of the last round, for each context; after its own candidates those for any.
         choices: from them.
         branches: how these were refined; empty where they were not.
         refined: how the whole rule was refined; None where it was not.

@@ -122,8 +122,23 @@ class DistilSteps:
         return self.steps.do(plan.rollouts(round_), ROLLOUTS, told, uses, made)
 
     def fronts(self, round_: int, rows: Rollouts) -> tuple[list[Candidate], ...]:
-        """Return the candidates for each context."""
-        config, labels = self.config, label(self.contexts, rows.conditions)
+        """Return the candidates for each context: its own, and after them those for any context.
+
+        The latter are fitted on all rows. What one formula can do everywhere, every branch can.
+        """
+        labels = label(self.contexts, rows.conditions)
+        own = [
+            self._front(round_, context, rows.of_links(labels == context))
+            for context in range(len(self.contexts))
+        ]
+        if len(own) == 1:
+            return tuple(own)
+        common = self._front(round_, len(own), rows)
+        return tuple([*front, *common] for front in own)
+
+    def _front(self, round_: int, place: int, rows: Rollouts) -> list[Candidate]:
+        """Return the candidates fitted on the rows of a context, or, after the last one, of all."""
+        config = self.config
         told = {
             "method": config.method,
             "settings": settings_of(config, round_),
@@ -131,19 +146,12 @@ class DistilSteps:
             "rows": config.rows,
             "seed": config.seed,
         }
-
-        def made(context: int) -> list[Candidate]:
-            return fit(rows.of_links(labels == context), config, round_, context)
-
-        return tuple(
-            self.steps.do(
-                plan.front(round_, context),
-                FRONT,
-                told,
-                self._rows_of(round_),
-                lambda context=context: made(context),
-            )
-            for context in range(len(self.contexts))
+        return self.steps.do(
+            plan.front(round_, place),
+            FRONT,
+            told,
+            self._rows_of(round_),
+            lambda: fit(rows, config, round_, place),
         )
 
     def deciders(self, round_: int, rows: Rollouts) -> list[Decider]:
@@ -188,7 +196,7 @@ class DistilSteps:
                     "total": total,
                     "name": self._name_of(context),
                 },
-                ["contexts", plan.front(round_, context)],
+                ["contexts", *self._fronts_of(round_, context)],
                 lambda context=context: choose(
                     fronts[context],
                     self.worlds[context],
@@ -339,6 +347,12 @@ class DistilSteps:
     def _name_of(self, context: int) -> str:
         many = len(self.contexts) > 1
         return f"{self.config.name}_{context}" if many else self.config.name
+
+    def _fronts_of(self, round_: int, context: int) -> list[str]:
+        """Return the steps that the candidates for a context come from."""
+        many = len(self.contexts) > 1
+        places = (context, len(self.contexts)) if many else (context,)
+        return [plan.front(round_, place) for place in places]
 
     def _rows_of(self, round_: int) -> list[str]:
         """Return the steps that rows of a round, and their contexts, come from."""

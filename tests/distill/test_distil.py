@@ -18,6 +18,7 @@ from policies.distill.contexts import Context, label
 from policies.distill.distil import Distilled, distil
 from policies.distill.distil_config import ChoiceSettings, links_for
 from policies.distill.distil_plan import expected_seconds
+from policies.distill.fronts import read_front
 from policies.distill.judge import begun, judge_on
 from policies.distill.refine import RefineSettings
 from policies.distill.rollouts import read_rollouts
@@ -79,6 +80,9 @@ def test_the_result_is_what_its_parts_say(done: tuple[Path, Distilled, Watch]) -
     for refined in (*found.branches, found.refined):
         assert refined.after >= refined.before
     assert found.front == found.fronts[0]
+    common = read_front(folder / "front-1-2.json")
+    assert common
+    assert all(front[-len(common) :] == common != front for front in found.fronts)
 
 
 def test_rounds_are_judged_on_links_of_their_own(done: tuple[Path, Distilled, Watch]) -> None:
