@@ -165,7 +165,10 @@ def run_fast(
         OrderError: the plan stalls an idle engine or names a request that is not new.
         ConservationError: the engine lost something.
     """
-    run = s.new_run(problem, config)
+    place = np.empty(0, np.int64)
+    if config.priority and isinstance(plan, OneEnded):
+        place = np.argsort(plan.sequence)
+    run = s.new_run(problem, config, place)
     blocks = s.new_blocks(config.kv_blocks, problem.ids)
     scan = _scan(plan, problem.prompt.size)
     limits = Limits(
