@@ -92,7 +92,7 @@ def _advance(
             if not idle(problem, run):
                 return STALLED
             continue
-        if c[s.TOKENS] == 0:  # all that runs has finished, and is seen to have now
+        if c[s.TOKENS] == 0 and c[s.ASYNC] != 0:  # what runs has finished; it is seen to have now
             see_finished(problem, blocks, run, scan)
             continue
         finish_step(problem, blocks, run, scan, costs)

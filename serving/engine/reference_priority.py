@@ -3,8 +3,9 @@
 A request's priority is its place in the plan's sequence, the first the most urgent. What was
 preempted waits among the new ones, each at its place. The victim is the running request with the
 last place, wherever it stands among them; if it has got tokens in this step already, the step
-gives them back to its budget. Where all requests are there from the start this is the same as
-first come, first served in that sequence.
+gives them back to its budget. One that went itself ends the step for those behind it, so a step
+can be empty; it counts, as in vLLM. Where all requests are there from the start this is the same
+as first come, first served in that sequence.
 """
 
 from __future__ import annotations

@@ -189,6 +189,6 @@ class Engine:
         wall, cpu = time.perf_counter_ns(), time.process_time_ns()
         self.core.step()
         cpu, wall = time.process_time_ns() - cpu, time.perf_counter_ns() - wall
-        if not scheduler.row["scheduled"]:
-            raise RuntimeError(f"step {step}: requests wait and vLLM schedules none")
+        if not scheduler.row["running"] and not scheduler.row["preempted"]:
+            raise RuntimeError(f"step {step}: nothing runs and the order admits nothing")
         return scheduler.row | {"step": step, "wall_ns": wall, "cpu_ns": cpu}
