@@ -118,9 +118,7 @@ def _fill(allow_cuda: bool, say: Callable[[str], None]) -> None:
     _install(lines)
 
 
-def ensure(
-    *, allow_cuda: bool = False, say: Callable[[str], None] = lambda line: None
-) -> None:
+def ensure(*, allow_cuda: bool = False, say: Callable[[str], None] = lambda line: None) -> None:
     """Make `.venv-vllm` hold what the lock says; one line if it does already.
 
     Raises:
