@@ -12,8 +12,9 @@ import pytest
 
 from policies.congestion import base as b
 from policies.congestion import rule_inputs, steering
+from policies.congestion.asking import TABLE
 from policies.congestion.base import CONTROLLERS
-from policies.congestion.symbolic import FOLDER, TABLE, Symbolic
+from policies.congestion.symbolic import FOLDER, Symbolic
 from policies.rules.evaluate import evaluate
 from policies.rules.parse import read_rule
 from sim.net.engine.run import Session, simulate
@@ -117,6 +118,25 @@ def test_actions_are_clamped(
     controller = rule_controller(tmp_path, CONSTANT.format(action=action, low=low, high=high))
     state, _ = pipe.start(controller, start_bps=2e6, warmup_intervals=0.0, delta=0.1)
     assert state[b.PACING_BPS] == pytest.approx(2e6 * 1.1**expected)
+
+
+@pytest.mark.parametrize("attribution", [b.DURING, b.SENT])
+def test_a_flow_that_counts_otherwise_is_a_controller_that_does(
+    attribution: str, tmp_path: Path
+) -> None:
+    """Rates of arrival are taken by what the flow counts, not by what its class would count."""
+    chosen, born = rule_controller(tmp_path, BUSY), rule_controller(tmp_path, BUSY)
+    chosen.attribution = b.SENT if attribution == b.DURING else b.DURING
+    born.attribution = attribution
+    link = Link(Constant(8e6), 20_000_000, DropTail(packets=30), Bernoulli(0.03))
+    flows = (
+        Flow(chosen, start_rate_bps=4e6, attribution=attribution),
+        Flow(born, start_rate_bps=4e6),
+    )
+    one, two = (simulate(Scenario((link,), (flow,), 10 * SECOND, seed=1)) for flow in flows)
+    np.testing.assert_array_equal(one.totals, two.totals)
+    np.testing.assert_array_equal(one.waits, two.waits)
+    assert flows[0].constants()[steering.BY_SENT] == float(attribution == b.SENT)
 
 
 def test_an_input_that_no_flow_has_is_named(tmp_path: Path) -> None:

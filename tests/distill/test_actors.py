@@ -11,6 +11,7 @@ import pytest
 
 from policies.congestion import base as b
 from policies.congestion import steering
+from policies.congestion.asking import TABLE
 from policies.congestion.interval_features import MEMORY, NAMES
 from policies.congestion.rule_inputs import (
     EMPTY,
@@ -21,7 +22,8 @@ from policies.congestion.rule_inputs import (
     begin_inputs,
     update_inputs,
 )
-from policies.congestion.symbolic import FOLDER, TABLE, Symbolic
+from policies.congestion.steering import Steered
+from policies.congestion.symbolic import FOLDER
 from policies.distill.actors import (
     Actor,
     Branched,
@@ -43,6 +45,7 @@ from sim.net.engine.run import Session
 from sim.net.envs import pcc_kernel
 from sim.net.envs.batch import Batch
 from sim.net.envs.config import EnvConfig
+from sim.net.scenario import Flow
 from tests.congestion.test_learned import CASES, STEPS, link_scenario
 from tests.congestion.test_symbolic import BUSY, CONSTANT, rule_controller
 
@@ -100,13 +103,14 @@ def drive(batch: Batch, actor: Actor) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return np.array(rows), np.array(rates), np.array(actions)
 
 
-def environment_of(config: EnvConfig, controller: type[Symbolic], seed: int) -> tuple[Batch, Any]:
+def environment_of(config: EnvConfig, controller: type[Steered], seed: int) -> tuple[Batch, Any]:
     """Return a batch of one and the packet engine's session on the same link with the same luck."""
     batch = Batch(pcc_kernel, config, 1)
     batch.seed(seed)
     pcc_kernel.start(batch.state, np.ones(1, np.bool_), batch.known)
     scenario = link_scenario(batch, controller, config.attribution)
     flow = scenario.flows[0]
+    assert isinstance(flow, Flow)
     told = {"min_bps": config.rate_bps[0], "max_bps": config.rate_bps[1], "delta": config.delta}
     told |= {
         name: getattr(config, name)
