@@ -13,11 +13,9 @@ import numpy as np
 import pytest
 
 from policies.congestion import base as b
-from policies.congestion import steering
-from policies.congestion.asking import TABLE
+from policies.congestion.base import CONTROLLERS
 from policies.congestion.network_files import Trained
 from policies.congestion.networks import forward
-from policies.congestion.rule_inputs import WIDTH
 from policies.congestion.specialised import COLUMN, Specialised, on_interval
 from policies.distill.actors import Branched
 from policies.distill.branches import decide_by
@@ -28,8 +26,8 @@ from sim.net.scenario import SECOND, Flow, Scenario
 from tests.congestion import made_networks as made
 from tests.congestion import pipe
 from tests.congestion.conformance import ControllerConformance
-from tests.congestion.test_learned import CASES, STEPS
-from tests.distill.test_actors import drive, environment_of
+from tests.congestion.test_learned import CASES
+from tests.distill.test_actors import assert_same_life, settings_of
 from tests.net.test_engines import assert_equal
 
 # Answers between whole numbers, halves among them, which are rounded to even.
@@ -89,41 +87,47 @@ def policy_of(trained: Trained) -> Callable[[Any], Any]:
     return policy
 
 
+def assert_as_judged(
+    config: EnvConfig, controller: type[Specialised], seeds: range
+) -> tuple[Any, Any]:
+    """Engine and the judge's `Branched` agree to the bit, in the history of the end, too.
+
+    Returns:
+        All actions, and all answers of the decider.
+    """
+    decide, answers, lives = decide_by(controller.decider), [], []
+
+    def noted(table: Any) -> Any:
+        answers.append(decide(table))
+        return answers[-1]
+
+    for seed in seeds:
+        actor = Branched(noted, [policy_of(one) for one in controller.trained])
+        actions, batch, session = assert_same_life(config, controller, actor, seed)
+        first = int(controller.constants({})[COLUMN])
+        seen = session.state(0)[first : first + controller.trained[0].layers[0]]
+        np.testing.assert_array_equal(seen, batch.observations[0].astype(np.float64))
+        lives.append(actions)
+    return np.concatenate(lives), np.concatenate(answers)
+
+
 @pytest.mark.parametrize("attribution", [b.DURING, b.SENT])
 @pytest.mark.parametrize("case", CASES)
 def test_engine_equals_the_judges_branches(case: str, attribution: str, tmp_path: Path) -> None:
-    """Every interval, action and rate, and table and history in the end, are the same bits."""
-    fields: dict[str, Any] = {"most_share": 1e5, "rate_bps": (1e4, 2e8), **CASES[case]}
-    config = EnvConfig(attribution=attribution, **fields)
+    config = settings_of(attribution=attribution, **CASES[case])
     controller = specialised(tmp_path, networks_of(tmp_path, config))
-    decide, turns, actions_seen = decide_by(controller.decider), [], []
+    actions, answers = assert_as_judged(config, controller, range(2))
+    assert len(np.unique(answers)) > 1, "one network made all decisions"
+    assert len(np.unique(actions)) > 5, "the networks hardly acted"
 
-    def noted(table: Any) -> Any:
-        turns.append(decide(table))
-        return turns[-1]
 
-    for seed in range(2):
-        batch, session = environment_of(config, controller, seed)
-        actor = Branched(noted, [policy_of(one) for one in controller.trained])
-        rows, rates, actions = drive(batch, actor)
-        for _ in range(config.warmup_intervals):
-            assert session.run_until_interval(0) is not None
-        compared = [i for i, n in enumerate(b.INTERVAL) if n != "rtt_slope" or n in config.features]
-        for k in range(STEPS):
-            state = session.state(0)
-            assert state[steering.ACTION] == actions[k], f"seed {seed}, action {k}"
-            assert state[b.PACING_BPS] == rates[k], f"seed {seed}, rate {k}"
-            told = session.run_until_interval(0)
-            assert told is not None
-            np.testing.assert_array_equal(told[compared], rows[k][compared], f"{seed}, row {k}")
-        state, first = session.state(0), int(controller.constants({})[COLUMN])
-        seen = state[first : first + controller.trained[0].layers[0]]
-        np.testing.assert_array_equal(seen, batch.observations[0].astype(np.float64))
-        tables = actor.tables.current(batch)
-        np.testing.assert_array_equal(state[TABLE : TABLE + WIDTH], tables[0])
-        actions_seen.extend(actions)
-    assert len(np.unique(np.concatenate(turns))) > 1, "one network made all decisions"
-    assert len(np.unique(actions_seen)) > 5, "the networks hardly acted"
+def test_the_specialists_that_ship_act_as_in_the_judge() -> None:
+    controller = CONTROLLERS.get("specialists")
+    seen = {name: getattr(controller.trained[0], name) for name in ("features", "history")}
+    config = settings_of(bandwidth_bps=(1e6, 1e8), loss=(0.0, 0.1), **seen)
+    actions, answers = assert_as_judged(config, controller, range(4))
+    assert len(np.unique(answers)) > 1, "one network made all decisions"
+    assert len(np.unique(actions)) > 10, "the networks hardly acted"
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
