@@ -19,8 +19,8 @@ from policies.rules.rule import Rule
 from policies.rules.simplify import simplify
 from policies.rules.syntax import Comparison, Expression, RuleError
 
-HARMLESS, SMALL = 2.0**-40, 2.0**-24
-"""Shares of the action's range: what may be dropped, and what an operation may err unasked."""
+HARMLESS, NEGLIGIBLE, SMALL = 2.0**-40, 2.0**-32, 2.0**-24
+"""Shares of the action's range, see `Tolerance`."""
 MOST_INSTRUCTIONS = 24_000
 """Jumps of BPF reach 32,767 instructions; the rest is for the program around the rule."""
 INSTRUCTIONS = {
@@ -90,8 +90,9 @@ def compile_fixed(rule: Rule) -> FixedRule:
         for place, form in enumerate(inputs)
     }
     width = rule.high - rule.low
-    lowering = Lowering(rule, action, Tolerance(HARMLESS * width, SMALL * width))
-    body = lowering.result(rule.body, known)
+    tolerance = Tolerance(HARMLESS * width, NEGLIGIBLE * width, SMALL * width)
+    lowering = Lowering(rule, action, tolerance)
+    body = lowering.result(rule.body, known, rule.high)
     count = instructions(body)
     if count > MOST_INSTRUCTIONS:
         raise RuleError(
