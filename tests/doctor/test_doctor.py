@@ -23,7 +23,7 @@ from experiments.setup.programs import run_program
 
 NAMES = [
     *("root", "netns", "mininet", "netem", "bpf", "clang", "bpftool", "iperf3"),
-    *("tvm", "torch", "vllm", "nvcc", "gpu", "julia", "browser", "ns3"),
+    *("tvm", "torch", "vllm", "nvcc", "gpu", "julia", "browser", "ns3", "cc", "realtime"),
 ]
 
 
@@ -113,7 +113,7 @@ def test_machine_without_programs(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(packages, "SBIN", "")
     rows = {row.name: row for row in capabilities()}
-    for name in ("netns", "mininet", "netem", "clang", "bpftool", "iperf3", "nvcc", "browser"):
+    for name in ("netns", "mininet", "netem", "clang", "bpftool", "iperf3", "nvcc", "cc"):
         assert not rows[name].present, name
 
 
