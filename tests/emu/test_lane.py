@@ -96,7 +96,7 @@ def test_queue_never_holds_more_than_it_may_and_drops_only_when_full(link, seed,
 @given(arrivals(), st.sampled_from([1e5, 1e7, 3_000_001.0]))
 def test_a_steady_link_works_whenever_it_has_work(packets, rate_bps):
     """Lindley: each departure is max(arrival, departure before) + service, to the ns."""
-    link = Link(Constant(rate_bps), 3 * MS, DropTail(packets=10**6))
+    link = Link(Constant(rate_bps), 3 * MS, DropTail(packets=10**5))
     free = 0
     for (now, size), row in zip(packets, by_python(link, 0, packets), strict=True):
         free = max(now, free) - (-size * 8 * 10**9 // int(rate_bps))
@@ -133,7 +133,7 @@ def test_waiting_is_that_of_m_d_1(decide):
     service_ns = 1514 * 8 * 100
     gaps = np.random.default_rng(1).exponential(service_ns / 0.8, 200_000)
     arrived = np.cumsum(gaps).astype(np.int64).tolist()
-    rows = decide(Link(Constant(1e7), 0, DropTail(packets=10**6)), 0, [(t, 1514) for t in arrived])
+    rows = decide(Link(Constant(1e7), 0, DropTail(packets=10**5)), 0, [(t, 1514) for t in arrived])
     waits = [row[1] - service_ns - now for now, row in zip(arrived, rows, strict=True)]
     assert np.mean(waits) == pytest.approx(2.0 * service_ns, rel=0.1)
 
@@ -148,7 +148,7 @@ def test_loss_is_as_asked(decide, loss, share, burst):
     if decide is by_c:
         need("cc")
     count = 100_000
-    link = Link(Constant(1e9), 0, DropTail(packets=10**6), loss)
+    link = Link(Constant(1e9), 0, DropTail(packets=10**5), loss)
     rows = decide(link, 12345, [(i * 100_000, 1514) for i in range(count)])
     lost = np.array([row[0] == LOST for row in rows])
     correlation = (2 * burst - 1) if burst > 2 else 1.0

@@ -1,0 +1,137 @@
+"""Runs a function of ours in a private world and brings back what it returns, as JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from emu.problems import EmulationError
+from experiments.paths import ROOT
+from experiments.setup.programs import ProgramError, locate
+
+_UNSHARE = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+_LAST_WORDS = 600
+
+
+def run_private(
+    entry: str,
+    request: Any,
+    *,
+    timeout_s: float,
+    on_note: Callable[[Any], None] | None = None,
+) -> Any:
+    """Run `entry` in namespaces of its own; nothing that it starts or makes outlives the call.
+
+    Args:
+        entry: "package.module:function", called with (request, note); `note(value)` hands a JSON
+            value to `on_note` while the function runs.
+        request: JSON-able, the function's first argument.
+        timeout_s: seconds after which all is ended.
+        on_note: gets the function's notes, in order.
+
+    Returns:
+        What the function returned; it has been through JSON.
+
+    Raises:
+        EmulationError: not root, the function raised one, it crashed, or it took too long.
+    """
+    if os.geteuid() != 0:
+        raise EmulationError("emulation needs root (network namespaces); run as root")
+    with tempfile.TemporaryDirectory(prefix="triptych-") as folder, _started(folder) as process:
+        timer = threading.Timer(timeout_s, _end, [process])
+        timer.start()
+        try:
+            return _conversation(process, entry, request, on_note or (lambda note: None), folder)
+        finally:
+            late = not timer.is_alive()
+            timer.cancel()
+            _end(process)
+            if late:
+                raise EmulationError(f"{entry} took longer than {timeout_s:g} s and was ended")
+
+
+@contextlib.contextmanager
+def _started(folder: str) -> Any:
+    """Start the child; `setpriv` has the kernel kill it should this process die first."""
+    try:
+        dying = [locate("setpriv"), "--pdeathsig", "KILL"]
+        command = [*dying, locate("unshare"), *_UNSHARE, sys.executable, "-m", "emu.world.inside"]
+    except ProgramError as error:
+        raise EmulationError(f"emulation cannot start: {error}") from None
+    with open(Path(folder) / "stderr", "wb") as stderr:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"TRIPTYCH_WORLD": folder},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    with process:
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def _conversation(
+    process: subprocess.Popen[str],
+    entry: str,
+    request: Any,
+    on_note: Callable[[Any], None],
+    folder: str,
+) -> Any:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(json.dumps({"entry": entry, "request": request}) + "\n")
+        process.stdin.flush()
+    for line in _lines(process.stdout):
+        if line["kind"] == "note":
+            on_note(line["value"])
+        elif line["kind"] == "problem":
+            raise EmulationError(line["message"])
+        else:
+            return line["value"]
+    raise EmulationError(f"{entry} ended without an answer: {_last_words(folder)}")
+
+
+def _lines(stdout: IO[str]) -> Any:
+    for line in stdout:
+        if not line.endswith("\n"):
+            return  # it died while it wrote
+        yield json.loads(line)
+
+
+def _last_words(folder: str) -> str:
+    text = (Path(folder) / "stderr").read_text(encoding="utf-8", errors="replace").strip()
+    return text[-_LAST_WORDS:].splitlines()[-1] if text else "no message"
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Kill the first process inside, so that `unshare` ends only once all others there are gone."""
+    if process.poll() is not None:
+        return
+    try:
+        path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        children = [int(pid) for pid in path.read_text(encoding="ascii").split()]
+    except OSError:
+        children = []
+    for pid in children or [process.pid]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
