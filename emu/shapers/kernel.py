@@ -127,7 +127,7 @@ class KernelShaper:
         """
         self._popen, self._middles = popen, middles
         for m in middles:
-            self._call(m, ["ip", "link", "add", "middle", "type", "bridge", "stp_state", "0"])
+            self._call(m, ["ip", "link", "add", "middle", "type", "bridge", "stp_state", "0", "mcast_snooping", "0"])
             self._call(m, ["ip", "link", "set", "middle", "up"])
             for interface in (m.left, m.right):
                 self._call(m, ["ip", "link", "set", interface, "master", "middle"])

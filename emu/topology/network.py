@@ -171,11 +171,8 @@ class Network:
         assert cable.forward is not None
         assert cable.backward is not None
         name = f"{cable.left}-{cable.right}"
-        seeds = [
-            int(streams.stream(self.layout.seed, {"cable": name, "way": way}, "loss").integers(2**63))
-            for way in ("forward", "backward")
-        ]
-        return Middle(name, node, left, right, cable.forward, cable.backward, (seeds[0], seeds[1]))
+        seeds = loss_seeds(self.layout, cable)
+        return Middle(name, node, left, right, cable.forward, cable.backward, seeds)
 
     def _join(self, one: str, other: str) -> str:
         """Join two nodes; return the name of the interface at the other."""
@@ -199,7 +196,7 @@ class Network:
         for node, ports in self._ports.items():
             lines = [f"ip link set {port} up; ethtool -K {port} {_OFFLOADS}" for port in ports]
             if node in self.layout.switches:
-                lines.append(f"ip link add {node} type bridge stp_state 0; ip link set {node} up")
+                lines.append(f"ip link add {node} type bridge stp_state 0 mcast_snooping 0; ip link set {node} up")
                 lines += [f"ip link set {port} master {node}" for port in ports]
             if node in self.layout.hosts:
                 others = [host for host in self.layout.hosts if host != node]
@@ -209,3 +206,13 @@ class Network:
                     for host in others
                 ]
             self.run(node, ["bash", "-ec", "\n".join(lines)], _SETUP_S)
+
+
+def loss_seeds(layout: Layout, cable: Cable) -> tuple[int, int]:
+    """Return the seeds of a cable's random losses, forward and backward."""
+    identity = {"cable": f"{cable.left}-{cable.right}"}
+    forward, backward = (
+        int(streams.stream(layout.seed, identity | {"way": way}, "loss").integers(2**63))
+        for way in ("forward", "backward")
+    )
+    return forward, backward

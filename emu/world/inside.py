@@ -14,13 +14,21 @@ from pathlib import Path
 from typing import IO, Any
 
 from emu.problems import EmulationError
+from experiments.paths import cache_root
 from experiments.setup.programs import ProgramError, run_program
 from sim.net.problems import ScenarioError
 
 
 def folder() -> Path:
-    """Return the world's folder for files; it goes with the world."""
-    return Path(os.environ["TRIPTYCH_WORLD"])
+    """Return the world's folder for files: in memory, seen from inside only, gone with the world."""
+    return cache_root() / "emu" / "world"
+
+
+def _furnish() -> None:
+    """Bring up the loopback interface and mount the folder."""
+    folder().mkdir(parents=True, exist_ok=True)
+    run_program(["mount", "-t", "tmpfs", "triptych", str(folder())], timeout_s=10)
+    run_program(["ip", "link", "set", "lo", "up"], timeout_s=10)
 
 
 def _own_stdout() -> IO[str]:
@@ -43,7 +51,7 @@ def main() -> int:
         return 1  # whoever started us is gone
     module, _, function = asked["entry"].partition(":")
     try:
-        run_program(["ip", "link", "set", "lo", "up"], timeout_s=10)
+        _furnish()
         entry = getattr(importlib.import_module(module), function)
         value = entry(asked["request"], lambda value: say("note", value=value))
     except (EmulationError, ProgramError, ScenarioError) as error:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,11 +46,14 @@ def run_private(
     """
     if os.geteuid() != 0:
         raise EmulationError("emulation needs root (network namespaces); run as root")
-    with tempfile.TemporaryDirectory(prefix="triptych-") as folder, _started(folder) as process:
+    with tempfile.TemporaryFile() as stderr, _started(stderr) as process:
         timer = threading.Timer(timeout_s, _end, [process])
         timer.start()
         try:
-            return _conversation(process, entry, request, on_note or (lambda note: None), folder)
+            answer = _conversation(process, entry, request, on_note or (lambda note: None))
+            if answer is None:
+                raise EmulationError(f"{entry} ended without an answer: {_last_words(stderr)}")
+            return answer["value"]
         finally:
             late = not timer.is_alive()
             timer.cancel()
@@ -60,23 +63,21 @@ def run_private(
 
 
 @contextlib.contextmanager
-def _started(folder: str) -> Any:
+def _started(stderr: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
     """Start the child; `setpriv` has the kernel kill it should this process die first."""
     try:
         dying = [locate("setpriv"), "--pdeathsig", "KILL"]
         command = [*dying, locate("unshare"), *_UNSHARE, sys.executable, "-m", "emu.world.inside"]
     except ProgramError as error:
         raise EmulationError(f"emulation cannot start: {error}") from None
-    with open(Path(folder) / "stderr", "wb") as stderr:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | {"TRIPTYCH_WORLD": folder},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )
     with process:
         try:
             yield process
@@ -85,12 +86,9 @@ def _started(folder: str) -> Any:
 
 
 def _conversation(
-    process: subprocess.Popen[str],
-    entry: str,
-    request: Any,
-    on_note: Callable[[Any], None],
-    folder: str,
-) -> Any:
+    process: subprocess.Popen[str], entry: str, request: Any, on_note: Callable[[Any], None]
+) -> dict[str, Any] | None:
+    """Return the line with the function's value, or None if the child ended without one."""
     assert process.stdin is not None
     assert process.stdout is not None
     with contextlib.suppress(BrokenPipeError):
@@ -102,20 +100,21 @@ def _conversation(
         elif line["kind"] == "problem":
             raise EmulationError(line["message"])
         else:
-            return line["value"]
-    raise EmulationError(f"{entry} ended without an answer: {_last_words(folder)}")
+            return line
+    return None
 
 
-def _lines(stdout: IO[str]) -> Any:
+def _lines(stdout: IO[str]) -> Iterator[dict[str, Any]]:
     for line in stdout:
         if not line.endswith("\n"):
             return  # it died while it wrote
         yield json.loads(line)
 
 
-def _last_words(folder: str) -> str:
-    text = (Path(folder) / "stderr").read_text(encoding="utf-8", errors="replace").strip()
-    return text[-_LAST_WORDS:].splitlines()[-1] if text else "no message"
+def _last_words(stderr: IO[bytes]) -> str:
+    stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - _LAST_WORDS))
+    text = stderr.read().decode(errors="replace").strip()
+    return text.splitlines()[-1] if text else "no message"
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -66,6 +66,7 @@ _ROWS = [
     Program("julia", None, "symbolic regression by PySR", "install Julia 1.10 from julialang.org"),
     Program("make", "make", "the Makefile"),
     Program("mn", "mininet", "emulated networks"),
+    Program("mount", "mount", "emulation in namespaces of its own"),
     Program(
         "ns3",
         "libns3-dev",
@@ -80,7 +81,7 @@ _ROWS = [
     Program("rm", "coreutils", "make clean"),
     Program("setpriv", "util-linux", "emulation that ends with the command that started it"),
     Program("tc", "iproute2", "emulated links"),
-    Program("unshare", "util-linux", "emulation in a network namespace of its own"),
+    Program("unshare", "util-linux", "emulation in namespaces of its own"),
 ]
 PROGRAMS = {row.name: row for row in _ROWS}
 

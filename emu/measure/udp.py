@@ -1,0 +1,98 @@
+"""A paced UDP sender and a receiver that reads the kernel's stamps: `python -m emu.measure.udp`.
+
+`receive PORT` prints "ready", takes packets until none has come for a while, and prints one JSON
+line; `send ADDRESS PORT RATE_BPS COUNT` sends. Frames have 1514 bytes. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+import struct
+import sys
+import time
+from typing import Any
+
+FRAME_BYTES = 1514
+HEADER_BYTES = 42
+"""Ethernet, IPv4, UDP."""
+
+FIRST_S, QUIET_S = 10.0, 0.5
+"""How long the receiver waits for the first packet, and for a next one."""
+
+_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
+_STAMP = struct.Struct("!qq")
+
+
+def send(address: str, port: int, rate_bps: float, count: int) -> dict[str, Any]:
+    """Send packets at an even pace; each carries its number and when it was sent."""
+    gap_ns = FRAME_BYTES * 8e9 / rate_bps
+    filling = bytes(FRAME_BYTES - HEADER_BYTES - _STAMP.size)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.connect((address, port))
+        begin = time.monotonic_ns()
+        for number in range(count):
+            ahead_ns = begin + number * gap_ns - time.monotonic_ns()
+            if ahead_ns > 50_000:
+                time.sleep(ahead_ns / 1e9)
+            opened.send(_STAMP.pack(number, time.time_ns()) + filling)
+        return {"sent": count, "seconds": (time.monotonic_ns() - begin) / 1e9}
+
+
+def receive(port: int, quiet_s: float = QUIET_S) -> dict[str, Any]:
+    """Take packets; return what `summary` says of them."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 16 << 20)
+        opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        opened.bind(("0.0.0.0", port))
+        opened.settimeout(FIRST_S)
+        print("ready", flush=True)
+        rows = []
+        try:
+            while True:
+                data, control, _, _ = opened.recvmsg(FRAME_BYTES, 64)
+                seconds, ns = struct.unpack("qq", control[0][2])
+                rows.append((*_STAMP.unpack_from(data), seconds * 1_000_000_000 + ns))
+                if len(rows) == 1:
+                    opened.settimeout(quiet_s)
+        except TimeoutError:
+            return summary(rows)
+
+
+def summary(rows: list[tuple[int, int, int]]) -> dict[str, Any]:
+    """Return counts, rate and delays of received packets, from (number, sent, received) in ns.
+
+    The rate is that of frames while packets came back to back: half of them, over the median time
+    that half of them took, so that a few late ones do not count. `delay_later_ns` is the median
+    over the later half: under overload, that of a full queue.
+    """
+    numbers = [number for number, _, _ in rows]
+    delays = sorted(received - sent for _, sent, received in rows)
+    told: dict[str, Any] = {
+        "received": len(set(numbers)),
+        "duplicates": len(numbers) - len(set(numbers)),
+        "reordered": sum(b < a for a, b in zip(numbers, numbers[1:], strict=False)),
+    }
+    if len(rows) < 4:
+        return told | {"rate_bps": 0.0}
+    half = len(rows) // 2
+    spans = [rows[i + half][2] - rows[i][2] for i in range(len(rows) - half)]
+    told["rate_bps"] = half * FRAME_BYTES * 8e9 / max(1.0, statistics.median(spans))
+    later = [received - sent for _, sent, received in rows[half:]]
+    told["delay_later_ns"] = statistics.median(later)
+    for name, share in (("min", 0.0), ("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
+        told[f"delay_{name}_ns"] = delays[round(share * (len(delays) - 1))]
+    return told
+
+
+def main(argv: list[str]) -> None:
+    """Send or receive, and print one JSON line."""
+    if argv[0] == "receive":
+        print(json.dumps(receive(int(argv[1]), float(argv[2]))), flush=True)
+    else:
+        print(json.dumps(send(argv[1], int(argv[2]), float(argv[3]), int(argv[4]))), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
