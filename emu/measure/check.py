@@ -11,6 +11,7 @@ import json
 import math
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from emu.measure.asked import FRAME_BYTES, PING_BYTES, Asked, asked
@@ -56,7 +57,8 @@ def check(
 
     Args:
         network: it, idle.
-        source, target: its hosts.
+        source: the host that sends.
+        target: the host that receives.
         wanted: what the path should be; None: what its layout says.
         tolerance: how far it may be off; None: the defaults.
 
@@ -76,6 +78,7 @@ def check(
         _check_rate(path, wanted, measured, tolerance)
     measured |= _probe(network, source, target, wanted)
     _check_loss(path, wanted, measured)
+    _check_counters(network)
     network.restart()
     return {"source": source, "target": target, "asked": asdict(wanted), "measured": measured}
 
@@ -93,15 +96,31 @@ def ping(network: Network, source: str, target: str, about_ns: float) -> float:
 
 
 def flow(
-    network: Network, source: str, target: str, rate_bps: float, count: int, quiet_s: float
+    network: Network,
+    source: str,
+    target: str,
+    rate_bps: float,
+    count: int,
+    quiet_s: float,
+    rows: Path | None = None,
 ) -> dict[str, Any]:
     """Send UDP packets from one host to another; return what sender and receiver tell.
+
+    Args:
+        network: it.
+        source: the host that sends.
+        target: the host that receives.
+        rate_bps: of frames.
+        count: of packets.
+        quiet_s: the receiver ends when none has come for so long.
+        rows: file that gets (number, sent, received) of each packet, JSON.
 
     Raises:
         EmulationError: one of both failed.
     """
     module = [sys.executable, "-m", "emu.measure.udp"]
-    receiver = network.popen(target, [*module, "receive", str(PORT), str(quiet_s)])
+    file = [str(rows)] if rows else []
+    receiver = network.popen(target, [*module, "receive", str(PORT), str(quiet_s), *file])
     assert receiver.stdout is not None
     receiver.stdout.readline()
     last_s = count * FRAME_BYTES * 8 / rate_bps
@@ -144,9 +163,7 @@ def _check_rtt(path: str, wanted: Asked, found: float, tolerance: Tolerance) -> 
         )
 
 
-def _check_rate(
-    path: str, wanted: Asked, measured: dict[str, Any], tolerance: Tolerance
-) -> None:
+def _check_rate(path: str, wanted: Asked, measured: dict[str, Any], tolerance: Tolerance) -> None:
     assert wanted.rate_bps is not None
     found, queue_ns = measured["rate_bps"], measured["queue_ns"]
     if abs(found - wanted.rate_bps) > tolerance.rate_share * wanted.rate_bps:
@@ -179,6 +196,20 @@ def _check_loss(path: str, wanted: Asked, measured: dict[str, Any]) -> None:
         )
     if measured["reordered"] or measured["duplicates"]:
         raise EmulationError(
-            f"{path}: {measured['reordered']} packets overtook others, {measured['duplicates']} came "
-            "twice; a shaper with jitter, or a loop in the topology, does that"
+            f"{path}: {measured['reordered']} packets overtook others, {measured['duplicates']} "
+            "came twice; a shaper with jitter, or a loop in the topology, does that"
         )
+
+
+def _check_counters(network: Network) -> None:
+    for (cable, way), counted in network.counters().items():
+        if counted.oversized:
+            raise EmulationError(
+                f"cable {cable}, {way}: {counted.oversized} packets were larger than an Ethernet "
+                "frame; switch the offloads of the sending host off (ethtool -K)"
+            )
+        if counted.missed:
+            raise EmulationError(
+                f"cable {cable}, {way}: the relay missed {counted.missed} packets; the machine is "
+                "too busy for this rate"
+            )

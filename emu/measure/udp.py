@@ -1,25 +1,29 @@
 """A paced UDP sender and a receiver that reads the kernel's stamps: `python -m emu.measure.udp`.
 
-`receive PORT` prints "ready", takes packets until none has come for a while, and prints one JSON
-line; `send ADDRESS PORT RATE_BPS COUNT` sends. Frames have 1514 bytes. Standard library only.
+`receive PORT QUIET_S [FILE]` prints "ready", takes packets until none has come for a while, prints
+one JSON line, and writes (number, sent, received) of each into the file; `send ADDRESS PORT
+RATE_BPS COUNT` sends. Frames have 1514 bytes. Standard library only.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import socket
 import statistics
 import struct
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 FRAME_BYTES = 1514
 HEADER_BYTES = 42
 """Ethernet, IPv4, UDP."""
 
-FIRST_S, QUIET_S = 10.0, 0.5
-"""How long the receiver waits for the first packet, and for a next one."""
+FIRST_S = 10.0
+"""How long the receiver waits for the first packet."""
 
 _SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
 _STAMP = struct.Struct("!qq")
@@ -40,24 +44,24 @@ def send(address: str, port: int, rate_bps: float, count: int) -> dict[str, Any]
         return {"sent": count, "seconds": (time.monotonic_ns() - begin) / 1e9}
 
 
-def receive(port: int, quiet_s: float = QUIET_S) -> dict[str, Any]:
-    """Take packets; return what `summary` says of them."""
+def receive(port: int, quiet_s: float) -> list[tuple[int, int, int]]:
+    """Take packets until none comes for `quiet_s`; return their (number, sent, received) in ns."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 16 << 20)
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         opened.bind(("0.0.0.0", port))
         opened.settimeout(FIRST_S)
         print("ready", flush=True)
-        rows = []
-        try:
+        rows: list[tuple[int, int, int]] = []
+        with contextlib.suppress(TimeoutError):
             while True:
                 data, control, _, _ = opened.recvmsg(FRAME_BYTES, 64)
                 seconds, ns = struct.unpack("qq", control[0][2])
-                rows.append((*_STAMP.unpack_from(data), seconds * 1_000_000_000 + ns))
+                number, sent = _STAMP.unpack_from(data)
+                rows.append((number, sent, seconds * 1_000_000_000 + ns))
                 if len(rows) == 1:
                     opened.settimeout(quiet_s)
-        except TimeoutError:
-            return summary(rows)
+        return rows
 
 
 def summary(rows: list[tuple[int, int, int]]) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def summary(rows: list[tuple[int, int, int]]) -> dict[str, Any]:
     told: dict[str, Any] = {
         "received": len(set(numbers)),
         "duplicates": len(numbers) - len(set(numbers)),
-        "reordered": sum(b < a for a, b in zip(numbers, numbers[1:], strict=False)),
+        "reordered": sum(b < a for a, b in itertools.pairwise(numbers)),
     }
     if len(rows) < 4:
         return told | {"rate_bps": 0.0}
@@ -89,7 +93,10 @@ def summary(rows: list[tuple[int, int, int]]) -> dict[str, Any]:
 def main(argv: list[str]) -> None:
     """Send or receive, and print one JSON line."""
     if argv[0] == "receive":
-        print(json.dumps(receive(int(argv[1]), float(argv[2]))), flush=True)
+        rows = receive(int(argv[1]), float(argv[2]))
+        print(json.dumps(summary(rows)), flush=True)
+        if len(argv) > 3:
+            Path(argv[3]).write_text(json.dumps(rows), encoding="ascii")
     else:
         print(json.dumps(send(argv[1], int(argv[2]), float(argv[3]), int(argv[4]))), flush=True)
 

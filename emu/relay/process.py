@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -85,6 +86,15 @@ class RelayProcess:
             self._process.stdin.write(command + "\n")
             self._process.stdin.flush()
         return self._answer("end" if command == "stop" else "counters")
+
+    def cpu_s(self) -> float:
+        """Return the CPU time that it has used, s; 0 once it has ended."""
+        try:
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="ascii")
+        except OSError:
+            return 0.0
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         """End it, keeping its last counters."""

@@ -15,7 +15,9 @@ from sim.net.links import Link
 NAMES = ("auto", "kernel", "relay", "relay-c", "relay-python")
 
 
-def choose(name: str, links: Iterable[Link], folder: Path, sample_ns: int = 0) -> Shaper:
+def choose(
+    name: str, links: Iterable[Link], folder: Path, sample_ns: int = 0, spin_ns: int = 0
+) -> Shaper:
     """Return the shaper of that name, ready to start; its `told` says what it is and why.
 
     Args:
@@ -23,6 +25,7 @@ def choose(name: str, links: Iterable[Link], folder: Path, sample_ns: int = 0) -
         links: all that it has to be.
         folder: for its files.
         sample_ns: time between samples of the queues; 0: none. Only the relay takes them.
+        spin_ns: for how long the relay, if it is one, stays awake before a packet is due.
 
     Raises:
         EmulationError: no such shaper, or it cannot be one of the links.
@@ -33,20 +36,20 @@ def choose(name: str, links: Iterable[Link], folder: Path, sample_ns: int = 0) -
         raise EmulationError(f"shaper must be one of {', '.join(NAMES)}, got {name!r}")
     if name == "auto":
         why = _against_kernel(links, sample_ns)
-        made = _made("relay" if why else "kernel", folder, sample_ns)
+        made = _made("relay" if why else "kernel", folder, sample_ns, spin_ns)
         made.told += f" ({why})" if why else ""
     else:
-        made = _made(name, folder, sample_ns)
+        made = _made(name, folder, sample_ns, spin_ns)
     for link in links:
         made.refuse(link)
     return made
 
 
-def _made(name: str, folder: Path, sample_ns: int) -> Shaper:
+def _made(name: str, folder: Path, sample_ns: int, spin_ns: int) -> Shaper:
     if name == "kernel":
         return KernelShaper()
     implementation = name.removeprefix("relay").removeprefix("-") or "auto"
-    return RelayShaper(folder, implementation, sample_ns=sample_ns)
+    return RelayShaper(folder, implementation, spin_ns, sample_ns)
 
 
 def _against_kernel(links: list[Link], sample_ns: int) -> str:

@@ -69,7 +69,13 @@ def commands(link: Link, interface: str) -> list[list[str]]:
         ]
     # netem holds what is on its way; its own limit must never be what drops.
     on_the_way = link.capacity.rate_bps * 10 * link.delay_ns / 8e9 / 64
-    netem = ["netem", "delay", f"{link.delay_ns / 1000:.3f}us", "limit", str(int(on_the_way) + 1000)]
+    netem = [
+        "netem",
+        "delay",
+        f"{link.delay_ns / 1000:.3f}us",
+        "limit",
+        str(int(on_the_way) + 1000),
+    ]
     tbf = ["tbf", "rate", rate, "burst", str(BURST_BYTES), "limit", str(_most_bytes(link))]
     return [
         [*add, "root", "handle", "1:", *netem, *_loss(link.loss)],
@@ -127,7 +133,21 @@ class KernelShaper:
         """
         self._popen, self._middles = popen, middles
         for m in middles:
-            self._call(m, ["ip", "link", "add", "middle", "type", "bridge", "stp_state", "0", "mcast_snooping", "0"])
+            self._call(
+                m,
+                [
+                    "ip",
+                    "link",
+                    "add",
+                    "middle",
+                    "type",
+                    "bridge",
+                    "stp_state",
+                    "0",
+                    "mcast_snooping",
+                    "0",
+                ],
+            )
             self._call(m, ["ip", "link", "set", "middle", "up"])
             for interface in (m.left, m.right):
                 self._call(m, ["ip", "link", "set", interface, "master", "middle"])

@@ -12,7 +12,6 @@ from emu.relay.process import RelayProcess, choose
 from emu.shapers.base import Counters, Key, Middle, Popen
 from sim.net.links import Link
 
-SPIN_NS = 50_000
 NODE = "relay"
 
 
@@ -22,7 +21,8 @@ class RelayShaper:
     Args:
         folder: for its files.
         implementation: "auto", "c" or "python".
-        spin_ns: it stays awake for that long before a packet is due.
+        spin_ns: it stays awake for that long before a packet is due: less late by some 10 us at
+            20,000, for a sixth of a core more at 100 Mbit/s.
         sample_ns: time between samples of the queues; 0: none.
 
     Attributes:
@@ -35,7 +35,7 @@ class RelayShaper:
         self,
         folder: Path,
         implementation: str = "auto",
-        spin_ns: int = SPIN_NS,
+        spin_ns: int = 0,
         sample_ns: int = 0,
     ) -> None:
         self._program, self.told = choose(implementation)
@@ -89,6 +89,10 @@ class RelayShaper:
         self._ask("counters")  # it flushes the file first
         lines = self._samples.read_text(encoding="ascii").splitlines()
         return [json.loads(line) for line in lines]
+
+    def cpu_s(self) -> float:
+        """Return the CPU time that the relay has used, s."""
+        return self._relay.cpu_s() if self._relay is not None else 0.0
 
     def stop(self) -> None:
         """End the relay; its last counters stay."""

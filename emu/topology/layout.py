@@ -145,7 +145,9 @@ def dumbbell(
         access: links between each sender and the bottleneck, both ways; for RTTs of their own.
         seed: of the random losses.
     """
-    back = replace(forward, loss=None, name=f"{forward.name} back") if backward is None else backward
+    back = (
+        replace(forward, loss=None, name=f"{forward.name} back") if backward is None else backward
+    )
     cables = [Cable("left", "right", forward, back)]
     extra = [*access, *[None] * (pairs - len(access))]
     for i in range(1, pairs + 1):

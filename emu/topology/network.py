@@ -25,6 +25,7 @@ from sim import streams
 _SUBNET = ipaddress.ip_network("10.0.0.0/16")
 _QUIET = "for f in /proc/sys/net/ipv6/conf/{all,default}/disable_ipv6; do echo 1 > $f; done"
 _OFFLOADS = "tso off gso off gro off tx off rx off"
+_BRIDGE = "stp_state 0 mcast_snooping 0"
 _SETUP_S = 60.0
 
 
@@ -36,6 +37,7 @@ class Network:
         folder: for files of the shaper.
         shaper: one of `emu.shapers.choice.NAMES`.
         sample_ns: time between samples of the queues (by the relay); 0: none.
+        spin_ns: for how long the relay stays awake before a packet is due.
 
     Attributes:
         layout: what was built.
@@ -47,12 +49,17 @@ class Network:
     """
 
     def __init__(
-        self, layout: Layout, folder: Path, shaper: str = "auto", sample_ns: int = 0
+        self,
+        layout: Layout,
+        folder: Path,
+        shaper: str = "auto",
+        sample_ns: int = 0,
+        spin_ns: int = 0,
     ) -> None:
         layout.check()
         links = [x for c in layout.shaped for x in (c.forward, c.backward) if x is not None]
         self.layout = layout
-        self.shaper = choice.choose(shaper, links, folder, sample_ns)
+        self.shaper = choice.choose(shaper, links, folder, sample_ns, spin_ns)
         self._macs = {host: f"02:00:00:00:00:{i:02x}" for i, host in enumerate(layout.hosts, 1)}
         self._spare_macs = (f"02:00:00:01:{i >> 8:02x}:{i & 255:02x}" for i in itertools.count())
         self._net: Any = None
@@ -86,11 +93,14 @@ class Network:
             options: of `subprocess.Popen`; stdout and stderr are pipes by default. A session of
                 its own is not possible.
         """
-        if node not in self._nodes:
-            raise EmulationError(f"no node {node!r}; there are {', '.join(self._nodes)}")
-        process = self._nodes[node].popen(list(argv), **({"text": True} | options))
+        process = self._launch(node, argv, **options)
         self._started.append(process)
         return process
+
+    def _launch(self, node: str, argv: Sequence[str], **options: Any) -> subprocess.Popen[str]:
+        if node not in self._nodes:
+            raise EmulationError(f"no node {node!r}; there are {', '.join(self._nodes)}")
+        return self._nodes[node].popen(list(argv), **({"text": True} | options))
 
     def run(
         self, node: str, argv: Sequence[str], timeout_s: float, check: bool = True
@@ -123,7 +133,7 @@ class Network:
     def close(self) -> None:
         """Kill what still runs, end the shaper, take the nodes down."""
         for process in self._started:
-            if process.poll() is None and process not in self._helpers:
+            if process.poll() is None:
                 process.kill()
         self.shaper.stop()
         for process in self._started:
@@ -136,8 +146,6 @@ class Network:
         if self._net is not None:
             self._net.stop()
             self._net = None
-
-    _helpers: tuple[subprocess.Popen[str], ...] = ()
 
     def _build(self) -> None:
         mininet.load("log").setLogLevel("critical")
@@ -153,9 +161,7 @@ class Network:
                 self._join(cable.left, cable.right)
         self._net.build()
         self._configure()
-        before = len(self._started)
-        self.shaper.start(self.popen, middles)
-        self._helpers = tuple(self._started[before:])
+        self.shaper.start(self._launch, middles)
 
     def _add_node(self, name: str, address: str | None = None) -> None:
         self._nodes[name] = self._net.addHost(name, ip=address)
@@ -191,12 +197,11 @@ class Network:
         )
         return names[1]
 
-
     def _configure(self) -> None:
         for node, ports in self._ports.items():
             lines = [f"ip link set {port} up; ethtool -K {port} {_OFFLOADS}" for port in ports]
             if node in self.layout.switches:
-                lines.append(f"ip link add {node} type bridge stp_state 0 mcast_snooping 0; ip link set {node} up")
+                lines += [f"ip link add {node} type bridge {_BRIDGE}", f"ip link set {node} up"]
                 lines += [f"ip link set {port} master {node}" for port in ports]
             if node in self.layout.hosts:
                 others = [host for host in self.layout.hosts if host != node]

@@ -20,7 +20,7 @@ from sim.net.problems import ScenarioError
 
 
 def folder() -> Path:
-    """Return the world's folder for files: in memory, seen from inside only, gone with the world."""
+    """Return the world's folder for files: in memory, seen from inside only, gone at its end."""
     return cache_root() / "emu" / "world"
 
 

@@ -46,20 +46,21 @@ def run_private(
     """
     if os.geteuid() != 0:
         raise EmulationError("emulation needs root (network namespaces); run as root")
+    expired = threading.Event()
     with tempfile.TemporaryFile() as stderr, _started(stderr) as process:
-        timer = threading.Timer(timeout_s, _end, [process])
+        timer = threading.Timer(timeout_s, _expire, [process, expired])
         timer.start()
         try:
             answer = _conversation(process, entry, request, on_note or (lambda note: None))
-            if answer is None:
-                raise EmulationError(f"{entry} ended without an answer: {_last_words(stderr)}")
-            return answer["value"]
         finally:
-            late = not timer.is_alive()
             timer.cancel()
             _end(process)
-            if late:
-                raise EmulationError(f"{entry} took longer than {timeout_s:g} s and was ended")
+            timer.join()
+        if answer is not None:
+            return answer["value"]
+        if expired.is_set():
+            raise EmulationError(f"{entry} took longer than {timeout_s:g} s and was ended")
+        raise EmulationError(f"{entry} ended without an answer: {_last_words(stderr)}")
 
 
 @contextlib.contextmanager
@@ -115,6 +116,11 @@ def _last_words(stderr: IO[bytes]) -> str:
     stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - _LAST_WORDS))
     text = stderr.read().decode(errors="replace").strip()
     return text.splitlines()[-1] if text else "no message"
+
+
+def _expire(process: subprocess.Popen[str], expired: threading.Event) -> None:
+    expired.set()
+    _end(process)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

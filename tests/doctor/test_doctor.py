@@ -69,6 +69,24 @@ def test_table_has_one_line_for_each_lack(capsys, monkeypatch):
     assert "cores" in out
 
 
+@pytest.mark.parametrize(
+    ("lacking", "line"),
+    [
+        ((), "networks with links by netem, or our link relay in C"),
+        (("netem",), "networks with links by our link relay in C (the kernel has no netem)"),
+        (
+            ("cc", "netem", "realtime"),
+            "networks with links by our link relay in Python (the kernel has no netem); without "
+            "real-time priority, late on a busy machine",
+        ),
+        (("root", "netns", "cc"), "nothing, for lack of root, netns"),
+    ],
+)
+def test_what_can_be_emulated_is_said_in_one_line(lacking, line):
+    rows = [survey.Capability(name, name not in lacking, "", ("x",), "y") for name in NAMES]
+    assert display.emulation_line(rows) == line
+
+
 def test_probe_that_raises_or_hangs_in_a_program_is_a_lack(monkeypatch):
     monkeypatch.setitem(probes.PROBES, "ns3", lambda: 1 // 0)
     hang = [sys.executable, "-c", "import time; time.sleep(30)"]

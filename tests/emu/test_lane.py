@@ -64,7 +64,9 @@ def test_lane_decides_as_the_simulators_link(link, seed, sources):
 
 def _rows(trace, kind, more):
     rows = trace[trace["kind"] == kind]
-    return sorted(zip(*(rows[c].tolist() for c in ("time_ns", "flow", "number", *more)), strict=True))
+    return sorted(
+        zip(*(rows[c].tolist() for c in ("time_ns", "flow", "number", *more)), strict=True)
+    )
 
 
 @given(links(), SEEDS, arrivals())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -11,6 +12,8 @@ from typing import Any
 from emu.measure.asked import FRAME_BYTES, asked
 from emu.measure.check import check, flow, ping
 from emu.problems import EmulationError
+from emu.relay.lane import Lane
+from emu.shapers.relay import RelayShaper
 from emu.topology.layout import dumbbell, parking_lot
 from emu.topology.network import Network
 from emu.world.inside import folder
@@ -97,6 +100,30 @@ def lot(request, note):
         ping(net, "s2", "r2", 1e7)
         crossed = {name: counted(net, name) for name in ("w0-w1", "w1-w2", "w2-w3")}
         return {"rtts": rtts, "crossed": crossed, "check": check(net, "s0", "r0")}
+
+
+def worked(request, note):
+    """Load a 100 Mbit/s link to 95 % for some seconds; return the relay's CPU and its lateness.
+
+    Lateness: of each packet, when it arrived less when the link says that it should have, given
+    the times at which all were sent.
+    """
+    built = link(100, 10, 1000)
+    count = round(request["seconds"] * 0.95e8 / 8 / FRAME_BYTES)
+    rows = folder() / "rows"
+    with Network(
+        dumbbell(1, built), folder(), request["shaper"], spin_ns=request["spin_ns"]
+    ) as net:
+        shaper = net.shaper
+        assert isinstance(shaper, RelayShaper)
+        before = shaper.cpu_s()
+        seen = flow(net, "s1", "r1", 0.95e8, count, QUIET_S, rows)
+        lane, late = Lane(built, 0), []
+        for _, sent, received in json.loads(rows.read_text()):
+            late.append(received - lane.arrive(sent, FRAME_BYTES)[1])
+        seen["cpu_share"] = (shaper.cpu_s() - before) / seen["seconds"]
+        seen["late_p99_ns"] = sorted(late)[round(0.99 * (len(late) - 1))]
+        return seen | {"counted": counted(net)}
 
 
 def kernel_rate(request, note):
