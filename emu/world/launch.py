@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from emu.problems import EmulationError
 from experiments.paths import ROOT
-from experiments.setup.programs import ProgramError, locate
+from experiments.setup.packages import PROGRAMS
 
 _UNSHARE = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 _LAST_WORDS = 600
@@ -66,19 +66,20 @@ def run_private(
 @contextlib.contextmanager
 def _started(stderr: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
     """Start the child; `setpriv` has the kernel kill it should this process die first."""
+    inside = [sys.executable, "-m", "emu.world.inside"]
+    command = ["setpriv", "--pdeathsig", "KILL", "unshare", *_UNSHARE, *inside]
     try:
-        dying = [locate("setpriv"), "--pdeathsig", "KILL"]
-        command = [*dying, locate("unshare"), *_UNSHARE, sys.executable, "-m", "emu.world.inside"]
-    except ProgramError as error:
-        raise EmulationError(f"emulation cannot start: {error}") from None
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-    )
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    except FileNotFoundError:
+        remedy = PROGRAMS["setpriv"].remedy
+        raise EmulationError(f"emulation needs setpriv and unshare: {remedy}") from None
     with process:
         try:
             yield process

@@ -124,9 +124,9 @@ def test_damaged_trace_is_refused_with_its_line(tmp_path, kind, text, message):
 @pytest.mark.parametrize("line", ["x 5", "5", "5 0", "5 65601", "-1 5", "1 2 3", "9" * 300 + " 5"])
 def test_damaged_arrivals_are_refused(line):
     need("cc")
-    said = [build.program(), "replay", "link", *GOOD]
+    command = [build.program(), "replay", "link", *GOOD]
     done = subprocess.run(
-        said, input=f"0 60\n{line}\n", capture_output=True, text=True, check=False
+        command, input=f"0 60\n{line}\n", capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert done.stderr == "relay: stdin, line 2 is not 'arrival_ns bytes' in range\n"

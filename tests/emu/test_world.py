@@ -30,8 +30,10 @@ def test_without_root_it_says_so(monkeypatch):
 
 def test_without_its_programs_it_names_the_package(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr("experiments.setup.programs.find_program", lambda name: None)
-    with pytest.raises(EmulationError, match=r"'setpriv' not found.*apt-get install util-linux"):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(
+        EmulationError, match=r"needs setpriv and unshare: apt-get install util-linux"
+    ):
         run_private(f"{WORLDS}:chatty", None, timeout_s=10)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-CALLERS = {"run_program", "find_program", "locate", "which"}
+CALLERS = {"run_program", "find_program", "which"}
 COREUTILS = {"true", "sleep"}  # in every Debian system
 SUBPROCESS = {"run", "Popen", "call", "check_call", "check_output"}
 OS = {"execv", "execve", "execvp", "execlp", "execl", "spawnv", "posix_spawn", "system", "popen"}
