@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -101,7 +102,7 @@ def flow(
     target: str,
     rate_bps: float,
     count: int,
-    quiet_s: float,
+    burst: int,
     rows: Path | None = None,
 ) -> dict[str, Any]:
     """Send UDP packets from one host to another; return what sender and receiver tell.
@@ -112,7 +113,7 @@ def flow(
         target: the host that receives.
         rate_bps: of frames.
         count: of packets.
-        quiet_s: the receiver ends when none has come for so long.
+        burst: most packets that a sender may send at once when it was kept from its core.
         rows: file that gets (number, sent, received) of each packet, JSON.
 
     Raises:
@@ -120,13 +121,18 @@ def flow(
     """
     module = [sys.executable, "-m", "emu.measure.udp"]
     file = [str(rows)] if rows else []
-    receiver = network.popen(target, [*module, "receive", str(PORT), str(quiet_s), *file])
+    way = network.layout.path(source, target)
+    slowest_s = sum(link.delay_ns / 1e9 + 2 * 8 * FRAME_BYTES / link.least_bps for link in way)
+    quiet_s = str(_QUIET_S + slowest_s)
+    receiver = network.popen(
+        target, [*module, "receive", str(PORT), quiet_s, *file], stdin=subprocess.PIPE
+    )
     assert receiver.stdout is not None
     receiver.stdout.readline()
     last_s = count * FRAME_BYTES * 8 / rate_bps
-    arguments = ["send", network.address(target), str(PORT), str(rate_bps), str(count)]
+    arguments = ["send", network.address(target), str(PORT), str(rate_bps), str(count), str(burst)]
     sent = network.run(source, [*module, *arguments], 30 + 3 * last_s)
-    out, err = receiver.communicate(timeout=30 + quiet_s)
+    out, err = receiver.communicate(timeout=30 + 3 * last_s)  # which ends its stdin
     if receiver.returncode != 0 or not out:
         raise EmulationError(f"the UDP receiver on {target} failed: {err.strip()[-300:]}")
     return json.loads(sent.stdout) | json.loads(out)
@@ -137,7 +143,7 @@ def _overload(network: Network, source: str, target: str, wanted: Asked) -> dict
     offered = OVERLOAD * wanted.rate_bps / (1.0 - wanted.loss)
     fill_s = 2.0 * (wanted.queue_ns or 0.0) / 1e9 / (OVERLOAD - 1.0)
     count = math.ceil(min(LONGEST_S, FILL_S + fill_s) * offered / (8 * FRAME_BYTES))
-    told = flow(network, source, target, offered, max(100, count), _QUIET_S + wanted.rtt_ns / 1e9)
+    told = flow(network, source, target, offered, max(100, count), count)
     added = told.get("delay_later_ns", 0) - told.get("delay_min_ns", 0)
     return {"rate_bps": told["rate_bps"], "queue_ns": added if fill_s < LONGEST_S else None}
 
@@ -145,7 +151,10 @@ def _overload(network: Network, source: str, target: str, wanted: Asked) -> dict
 def _probe(network: Network, source: str, target: str, wanted: Asked) -> dict[str, Any]:
     rate = 0.5 * min(wanted.rate_bps or 1e7, 4e7)
     count = max(20, min(PROBES, round(PROBE_S * rate / (8 * FRAME_BYTES))))
-    told = flow(network, source, target, rate, count, _QUIET_S + wanted.rtt_ns / 1e9)
+    room = 4.0
+    if wanted.queue_ns is not None and wanted.rate_bps is not None:
+        room = wanted.queue_ns * wanted.rate_bps / (8e9 * FRAME_BYTES)
+    told = flow(network, source, target, rate, count, max(1, min(4, int(room))))
     kept = ("sent", "received", "reordered", "duplicates")
     return {name: told[name] for name in kept} | {"probe_delay_p99_ns": told.get("delay_p99_ns")}
 

@@ -1,15 +1,16 @@
 """A paced UDP sender and a receiver that reads the kernel's stamps: `python -m emu.measure.udp`.
 
-`receive PORT QUIET_S [FILE]` prints "ready", takes packets until none has come for a while, prints
-one JSON line, and writes (number, sent, received) of each into the file; `send ADDRESS PORT
-RATE_BPS COUNT` sends. Frames have 1514 bytes. Standard library only.
+`receive PORT QUIET_S [FILE]` prints "ready" and takes packets until its stdin has ended and then
+none comes for QUIET_S; it prints one JSON line, and writes (number, sent, received) of each packet
+into the file. `send ADDRESS PORT RATE_BPS COUNT BURST` sends. Frames have 1514 bytes. Standard
+library only.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
+import select
 import socket
 import statistics
 import struct
@@ -22,45 +23,51 @@ FRAME_BYTES = 1514
 HEADER_BYTES = 42
 """Ethernet, IPv4, UDP."""
 
-FIRST_S = 10.0
-"""How long the receiver waits for the first packet."""
-
 _SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
 _STAMP = struct.Struct("!qq")
 
 
-def send(address: str, port: int, rate_bps: float, count: int) -> dict[str, Any]:
-    """Send packets at an even pace; each carries its number and when it was sent."""
+def send(address: str, port: int, rate_bps: float, count: int, burst: int) -> dict[str, Any]:
+    """Send packets at an even pace; each carries its number and when it was sent.
+
+    A sender that was kept from its core makes up for at most `burst` packets at once, so that no
+    queue overflows for that.
+    """
     gap_ns = FRAME_BYTES * 8e9 / rate_bps
     filling = bytes(FRAME_BYTES - HEADER_BYTES - _STAMP.size)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.connect((address, port))
-        begin = time.monotonic_ns()
+        started = begin = time.monotonic_ns()
         for number in range(count):
             ahead_ns = begin + number * gap_ns - time.monotonic_ns()
             if ahead_ns > 50_000:
                 time.sleep(ahead_ns / 1e9)
+            begin -= min(0.0, ahead_ns + burst * gap_ns)
             opened.send(_STAMP.pack(number, time.time_ns()) + filling)
-        return {"sent": count, "seconds": (time.monotonic_ns() - begin) / 1e9}
+        return {"sent": count, "seconds": (time.monotonic_ns() - started) / 1e9}
 
 
 def receive(port: int, quiet_s: float) -> list[tuple[int, int, int]]:
-    """Take packets until none comes for `quiet_s`; return their (number, sent, received) in ns."""
+    """Take packets until stdin has ended and none comes for `quiet_s`.
+
+    Returns:
+        Of each packet its number, and when it was sent and received, ns.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
         opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 16 << 20)
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         opened.bind(("0.0.0.0", port))
-        opened.settimeout(FIRST_S)
         print("ready", flush=True)
         rows: list[tuple[int, int, int]] = []
-        with contextlib.suppress(TimeoutError):
-            while True:
+        sources: list[Any] = [opened, sys.stdin]
+        while ready := select.select(sources, (), (), None if len(sources) > 1 else quiet_s)[0]:
+            if sys.stdin in ready:
+                sources.remove(sys.stdin)
+            if opened in ready:
                 data, control, _, _ = opened.recvmsg(FRAME_BYTES, 64)
                 seconds, ns = struct.unpack("qq", control[0][2])
                 number, sent = _STAMP.unpack_from(data)
                 rows.append((number, sent, seconds * 1_000_000_000 + ns))
-                if len(rows) == 1:
-                    opened.settimeout(quiet_s)
         return rows
 
 
@@ -98,7 +105,8 @@ def main(argv: list[str]) -> None:
         if len(argv) > 3:
             Path(argv[3]).write_text(json.dumps(rows), encoding="ascii")
     else:
-        print(json.dumps(send(argv[1], int(argv[2]), float(argv[3]), int(argv[4]))), flush=True)
+        address, port, rate_bps, count, burst = argv[1:]
+        print(json.dumps(send(address, int(port), float(rate_bps), int(count), int(burst))))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from emu.problems import EmulationError
-from emu.world import launch, run_private
+from emu.world import inside, run_private
 from experiments.paths import ROOT
 from tests.needs import need_emulation
 
@@ -81,18 +81,32 @@ class TestLive:
 
     def test_killed_at_any_moment_it_leaves_nothing(self, marker):
         before = outside()
-        code = (
-            "from emu.world import run_private\n"
-            f"run_private('{WORLDS}:busy', None, timeout_s=60, on_note=print)"
-        )
         luck = random.Random(5)
-        for late in (0.05, 0.3, *(luck.uniform(0.05, 2.0) for _ in range(4)), 2.5):
-            process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-            time.sleep(late)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            assert left_of(marker, 20.0) == []
+        for late in (0.05, 0.3, *(luck.uniform(0.05, 2.0) for _ in range(4)), None):
+            with started_busy() as process:
+                if late is None:  # once for sure when all is up
+                    assert process.stdout is not None
+                    assert process.stdout.readline() == "built\n"
+                    running = _marked(marker)
+                    assert sum("sleep 1000" in command for command in running) == 2
+                    assert any("rate_bps" in command for command in running)
+                else:
+                    time.sleep(late)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                assert left_of(marker, 20.0) == []
         assert outside() == before
+
+
+def started_busy() -> subprocess.Popen[str]:
+    """Start a process that runs a busy world."""
+    code = (
+        "import functools\nfrom emu.world import run_private\n"
+        f"run_private('{WORLDS}:busy', None, timeout_s=60, "
+        "on_note=functools.partial(print, flush=True))"
+    )
+    command = [sys.executable, "-c", code]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.fixture
@@ -131,5 +145,5 @@ def outside() -> dict[str, object]:
         "named namespaces": sorted(os.listdir(netns)) if netns.is_dir() else [],
         "temporary files": sorted(p.name for p in Path("/tmp").glob("triptych-*")),
         "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
-        "folder": sorted(path.name for path in launch.ROOT.glob(".cache/emu/world/*")),
+        "folder": sorted(path.name for path in inside.folder().glob("*")),
     }

@@ -20,7 +20,7 @@ from emu.world.inside import folder
 from sim.net.links import Bernoulli, Constant, DropTail, Link, Stepped
 
 MS = 1_000_000
-QUIET_S = 0.3
+ANY = 10**6  # packets that a sender may send at once
 
 
 def link(mbps: float, one_way_ms: float, packets: int, **more: Any) -> Link:
@@ -40,7 +40,7 @@ def measured(request, note):
         told = check(net, "s2", "r2")
         rate = 2.0 * link_of_it.least_bps
         count = round(rate / 8 / FRAME_BYTES)
-        seen = flow(net, "s1", "r1", rate, count, QUIET_S)
+        seen = flow(net, "s1", "r1", rate, count, ANY)
         return {"told": net.shaper.told, "check": told, "seen": seen, "counted": counted(net)}
 
 
@@ -69,14 +69,14 @@ def lossy(request, note):
     """Send packets through random loss at a part of the capacity."""
     layout = dumbbell(1, link(50, 5, 1000, loss=Bernoulli(request["p"])), seed=request["seed"])
     with Network(layout, folder(), request["shaper"]) as net:
-        seen = flow(net, "s1", "r1", 2e7, request["count"], QUIET_S)
+        seen = flow(net, "s1", "r1", 2e7, request["count"], ANY)
         return {"seen": seen, "counted": counted(net)}
 
 
 def sampled(request, note):
     """Overload a slow link with a short queue and sample its length; then restart."""
     with Network(dumbbell(1, link(2, 1, 50)), folder(), "relay", sample_ns=MS) as net:
-        flow(net, "s1", "r1", 8e6, 700, QUIET_S)
+        flow(net, "s1", "r1", 8e6, 700, ANY)
         samples = net.shaper.queues()  # type: ignore[attr-defined]
         before = counted(net)
         net.restart()
@@ -88,7 +88,7 @@ def varied(request, note):
     capacity = Stepped((0, 150 * MS), (8e6, 4e6), 300 * MS)
     with Network(dumbbell(1, Link(capacity, MS, DropTail(packets=20))), folder(), "relay") as net:
         net.restart()
-        return flow(net, "s1", "r1", 1.6e7, 2400, QUIET_S)
+        return flow(net, "s1", "r1", 1.6e7, 2400, ANY)
 
 
 def lot(request, note):
@@ -117,7 +117,7 @@ def worked(request, note):
         shaper = net.shaper
         assert isinstance(shaper, RelayShaper)
         before = shaper.cpu_s()
-        seen = flow(net, "s1", "r1", 0.95e8, count, QUIET_S, rows)
+        seen = flow(net, "s1", "r1", 0.95e8, count, ANY, rows)
         lane, late = Lane(built, 0), []
         for _, sent, received in json.loads(rows.read_text()):
             late.append(received - lane.arrive(sent, FRAME_BYTES)[1])
