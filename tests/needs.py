@@ -37,3 +37,15 @@ def need(name: str) -> Capability:
     if not found.present:
         pytest.skip(f"needs {name}: not on this machine; to have it: {found.fix}")
     return found
+
+
+def need_emulation() -> None:
+    """Skip the test without root; with root, all else that emulation takes must be here.
+
+    A machine that gives root can have the rest by `apt-get install`, so its lack is a failure:
+    otherwise the real packets would go untested in silence.
+    """
+    need("root")
+    for name in ("netns", "mininet", "cc"):
+        if not (found := _probed(name)).present:
+            pytest.fail(f"{name} is missing though this is root; to have it: {found.fix}")

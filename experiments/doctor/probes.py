@@ -131,6 +131,16 @@ def _ns3() -> str | None:
     return _told(run_program(["pkg-config", "--modversion", "ns3-core"], timeout_s=SECONDS))
 
 
+def _cc() -> str | None:
+    return _told(run_program(["gcc", "--version"], timeout_s=SECONDS))
+
+
+def _realtime() -> str | None:
+    """Tell whether a process that we start may have real-time priority."""
+    run_program(["chrt", "-f", "50", "true"], timeout_s=SECONDS)
+    return ""
+
+
 PROBES: dict[str, Probe] = {
     "root": _root,
     "netns": _netns,
@@ -148,5 +158,7 @@ PROBES: dict[str, Probe] = {
     "julia": _julia,
     "browser": _browser,
     "ns3": _ns3,
+    "cc": _cc,
+    "realtime": _realtime,
 }
 """Capability -> probe, in the order in which they are shown."""
