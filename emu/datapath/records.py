@@ -1,4 +1,4 @@
-"""Records of the datapath: their layout (`bpf/record.h`), and intervals as controllers know them."""
+"""Records of the datapath: their layout (`bpf/record.h`), and intervals as hooks know them."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def check_name(name: str) -> None:
 
 
 def inputs_table() -> str:
-    """Return inputs_table.h: bounds and empty values of the inputs, with Q_INPUT fractional bits."""
+    """Return inputs_table.h: bounds and empty values of the inputs in Q_INPUT."""
     lines = [f"#define INPUT_COUNT {WIDTH}", f"#define INPUT_KINDS {KINDS}"]
     for name, values in (("LOW", LOW), ("HIGH", HIGH), ("EMPTY", EMPTY)):
         listed = ", ".join(f"{value}LL" for value in values)

@@ -85,7 +85,7 @@ static __always_inline s64 measure(int feature, const struct dp_memory *m, const
 	case LEAST_LATENCY:
 		return v->acked ? (s64)ratio(v->least_rtt_us, m->min_rtt_us) : 1LL << Q_INPUT;
 	default:
-		return (log2_plus_one(v->sent) + 10) / 20;
+		return (s64)((u64)(log2_plus_one(v->sent) + 10) / 20);
 	}
 }
 
