@@ -1,0 +1,107 @@
+"""A rule compiled to integers, or refused.
+
+The promise: with inputs rounded to their formats (`formats.quantised`; cutting off does as well),
+the action differs from the rule's in float64 by at most `FixedRule.bound`, unless a comparison that
+is made is nearer to equality than its margin, or a divisor that may change sign nearer to zero
+(`compare.near_boundary` says which inputs these are).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from policies.rules.fixed.formats import Format, format_of, format_of_input
+from policies.rules.fixed.lower import Lowering
+from policies.rules.fixed.operations import Tolerance
+from policies.rules.fixed.terms import Term, quantum
+from policies.rules.rule import Rule
+from policies.rules.simplify import simplify
+from policies.rules.syntax import Comparison, Expression, RuleError
+
+HARMLESS, SMALL = 2.0**-40, 2.0**-24
+"""Shares of the action's range: what may be dropped, and what an operation may err unasked."""
+MOST_INSTRUCTIONS = 24_000
+"""Jumps of BPF reach 32,767 instructions; the rest is for the program around the rule."""
+INSTRUCTIONS = {
+    "input": 0,  # counted once each
+    "number": 2,
+    "add": 1,
+    "subtract": 1,
+    "multiply": 1,
+    "scale": 1,
+    "shift": 2,
+    "negative": 1,
+    "abs": 3,
+    "min": 2,
+    "max": 2,
+    "clamp": 6,
+    "wide": 40,
+    "divide": 14,
+    "exp": 60,
+    "tanh": 80,
+    "log": 90,
+    "root": 230,
+    "<": 2,
+    "<=": 2,
+    ">": 2,
+    ">=": 2,
+}
+"""Kind of term -> BPF instructions, as clang makes them, loops unrolled; rounded up."""
+
+
+@dataclass(frozen=True)
+class FixedRule:
+    """A rule in integers.
+
+    Attributes:
+        rule: the rule, simplified (with the same results).
+        inputs: formats, in the order of the rule's inputs.
+        action: format of the result.
+        body: what is computed.
+        bound: most that the action differs from that of float64, see the module.
+        margins: comparison -> distance of its sides at which its outcome is open.
+        divisors: divisor -> distance from zero at which its sign is open.
+    """
+
+    rule: Rule
+    inputs: tuple[Format, ...]
+    action: Format
+    body: Term
+    bound: float
+    margins: Mapping[Comparison, float]
+    divisors: Mapping[Expression, float]
+
+
+def compile_fixed(rule: Rule) -> FixedRule:
+    """Return a rule in integers of 64 bits that cannot overflow.
+
+    Raises:
+        RuleError: a part of it has no format that keeps enough of it, bounds are nearer than two
+            values of a format, or it is too large for a kernel; the message names the part.
+    """
+    rule = simplify(rule)
+    action = format_of("action", rule.low, rule.high)
+    inputs = tuple(format_of_input(given) for given in rule.inputs)
+    known = {
+        form.name: Term(
+            "input", (), (place,), form.fraction, form.low, form.high, quantum(form.fraction)
+        )
+        for place, form in enumerate(inputs)
+    }
+    width = rule.high - rule.low
+    lowering = Lowering(rule, action, Tolerance(HARMLESS * width, SMALL * width))
+    body = lowering.result(rule.body, known)
+    count = instructions(body)
+    if count > MOST_INSTRUCTIONS:
+        raise RuleError(
+            f"rule {rule.name}: about {count} instructions in a kernel, more than "
+            f"{MOST_INSTRUCTIONS}; use fewer operations, above all sqrt, log, tanh and exp"
+        )
+    bound = min(body.error + quantum(action.fraction), width)
+    return FixedRule(rule, inputs, action, body, bound, lowering.margins, lowering.divisors)
+
+
+def instructions(term: Term) -> int:
+    """Return how many instructions of BPF a term takes at most, both branches counted."""
+    return INSTRUCTIONS[term.kind] + sum(instructions(arg) for arg in term.args)
