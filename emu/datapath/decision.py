@@ -8,6 +8,33 @@ from emu.datapath.integers import Q_INPUT, Q_UNIT
 from emu.datapath.problems import DatapathError
 from policies.congestion.rule_inputs import INPUTS
 from policies.registry import UnknownNameError
+from policies.rules.fixed.c_source import c_fixed
+from policies.rules.fixed.compile import compile_fixed
+from policies.rules.rule import Rule
+from policies.rules.syntax import RuleError
+
+MOST_FRACTION = 60
+_MOST_BITS = 62
+
+
+def compiled(rule: Rule) -> Decision:
+    """Return a rule of the language as a decision.
+
+    Raises:
+        DatapathError: it cannot be computed in integers of 64 bits, or reads what no flow has.
+    """
+    try:
+        fixed = compile_fixed(rule)
+    except RuleError as error:
+        raise DatapathError(str(error)) from None
+    return Decision(
+        name=rule.name,
+        source=c_fixed(fixed, "decide"),
+        function="decide",
+        inputs=tuple(form.name for form in fixed.inputs),
+        input_bits=tuple(form.fraction for form in fixed.inputs),
+        action_bits=fixed.action.fraction,
+    )
 
 
 @dataclass(frozen=True)
@@ -39,9 +66,10 @@ class Decision:
                 unknown = UnknownNameError("input", name, list(INPUTS))
                 raise DatapathError(f"rule {self.name!r}: {unknown}")
         for bits in (*self.input_bits, self.action_bits):
-            if not 0 <= bits <= 48:
+            if not abs(bits) <= MOST_FRACTION:
                 raise DatapathError(
-                    f"rule {self.name!r}: {bits} fractional bits; formats have 0 to 48"
+                    f"rule {self.name!r}: {bits} fractional bits; formats have "
+                    f"{-MOST_FRACTION} to {MOST_FRACTION}, so give its input wider bounds"
                 )
 
     def header(self) -> str:
@@ -59,6 +87,7 @@ class Decision:
 
 def _shifted(value: str, bits: int) -> str:
     """Return C for value x 2**bits, rounded to the nearest where bits are lost."""
-    if bits >= 0:
-        return f"{value} * {1 << bits}LL" if bits else value
-    return f"({value} + {1 << (-bits - 1)}LL) >> {-bits}"
+    if bits < 0:
+        return f"({value} + {1 << (-bits - 1)}LL) >> {-bits}"
+    most = f"{1 << (_MOST_BITS - bits)}LL"
+    return f"within({value}, -{most}, {most}) * {1 << bits}LL" if bits else value

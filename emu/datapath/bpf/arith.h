@@ -59,27 +59,27 @@ static __always_inline u64 ratio(u64 a, u64 b)
 	return (whole << Q_INPUT) + (rest << Q_INPUT) / b;
 }
 
+/* 1 for x above 0, else 0; without a branch, which would double the verifier's work each time. */
+static __always_inline u64 is_set(u64 x)
+{
+	return (x | (0 - x)) >> 63;
+}
+
 /* log2(1 + n) in Q_INPUT by repeated squaring; at most one quantum too small. */
 static __always_inline s64 log2_plus_one(u32 n)
 {
 	u64 m = (u64)n + 1;
-	s64 log = 0;
-	for (int step = 16; step; step >>= 1) {
-		if (m >> (log + step))
-			log += step;
-	}
-	if (m >> 32)
-		log = 32;
+	u64 log = 0;
+	for (int step = 32; step; step >>= 1)
+		log += is_set(m >> (log + step)) * step;
 	m = (m << 31) >> log; /* mantissa in 1..2, Q31 */
 	for (int i = 0; i < Q_INPUT; i++) {
 		m = (m * m) >> 31;
-		log <<= 1;
-		if (m >> 32) {
-			m >>= 1;
-			log |= 1;
-		}
+		const u64 bit = m >> 32;
+		m >>= bit;
+		log = (log << 1) + bit;
 	}
-	return log;
+	return (s64)log;
 }
 
 /* 2^t for |t| <= 1, both in Q_UNIT: the exponential series, relative error under 2^-26. */
