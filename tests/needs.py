@@ -37,3 +37,15 @@ def need(name: str) -> Capability:
     if not found.present:
         pytest.skip(f"needs {name}: not on this machine; to have it: {found.fix}")
     return found
+
+
+def need_datapath() -> None:
+    """Skip the test without root; with root, all else that the datapath takes must be here.
+
+    A machine that gives root can have the tools by `apt-get install`, so their lack is a failure:
+    otherwise what runs in the kernel would go untested in silence.
+    """
+    need("root")
+    for name in ("netns", "bpf", "clang", "bpftool"):
+        if not (found := _probed(name)).present:
+            pytest.fail(f"{name} is missing though this is root; to have it: {found.fix}")

@@ -78,7 +78,7 @@ class Agent:
         """Answer what came, waiting at most so long for the first; return the records.
 
         Raises:
-            DatapathError: the controller raised or left something that is not a rate.
+            DatapathError: the controller left something that is not a rate. Whatever a hook raises.
         """
         records = datapath.poll(timeout_ms)
         for record in records:

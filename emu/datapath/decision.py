@@ -26,7 +26,7 @@ def compiled(rule: Rule) -> Decision:
     try:
         fixed = compile_fixed(rule)
     except RuleError as error:
-        raise DatapathError(str(error)) from None
+        raise DatapathError(f"rule {rule.name!r} in integers: {error}") from None
     return Decision(
         name=rule.name,
         source=c_fixed(fixed, "decide"),
