@@ -98,7 +98,7 @@ def compile_fixed(rule: Rule) -> FixedRule:
             f"rule {rule.name}: about {count} instructions in a kernel, more than "
             f"{MOST_INSTRUCTIONS}; use fewer operations, above all sqrt, log, tanh and exp"
         )
-    bound = min(body.error + quantum(action.fraction), width)
+    bound = min(body.worst + quantum(action.fraction), width)
     return FixedRule(rule, inputs, action, body, bound, lowering.margins, lowering.divisors)
 
 

@@ -98,18 +98,24 @@ class Lowering:
             case "*":
                 return operations.product(a, b, tolerance)
             case "/":
-                if _may_change_sign(right, b, self.rule.box):
-                    self.divisors[right] = max(b.error, self.divisors.get(right, 0.0))
-                return operations.quotient(a, b, tolerance)
+                found = operations.quotient(a, b, tolerance)
+                if b.kind != "number":
+                    self._note_divisor(right, found.args[1])
+                return found
             case _:
                 return operations.extreme(a, b, kind, tolerance)
+
+    def _note_divisor(self, node: Expression, term: Term) -> None:
+        """Note how near to zero a divisor may change sign; `term` is what is divided by."""
+        if _may_change_sign(node, term, self.rule.box):
+            self.divisors[node] = max(term.worst, self.divisors.get(node, 0.0))
 
     def _branch(self, node: If, known: Terms, below: _Below) -> Term:
         condition = node.condition
         left, right = (self.value(side, known) for side in (condition.left, condition.right))
         with _naming(text := condition_text(condition)):
             left, right = comparable(left, right, condition.kind, self.tolerance)
-        margin = max(left.error + right.error, self.margins.get(condition, 0.0))
+        margin = max(left.worst + right.worst, self.margins.get(condition, 0.0))
         self.margins[condition] = margin
         then = below(node.then, narrowed(known, condition, left, right, True))
         otherwise = below(node.otherwise, narrowed(known, condition, left, right, False))
@@ -123,6 +129,7 @@ class Lowering:
             min(then.low, otherwise.low),
             max(then.high, otherwise.high),
             max(then.error, otherwise.error),
+            max(then.relative, otherwise.relative),
             f"if {text}",
         )
 

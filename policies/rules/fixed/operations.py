@@ -22,10 +22,13 @@ from policies.rules.fixed.terms import (
     made,
     number,
     quantum,
+    small_relative,
 )
 
 EPS_BITS = 20
 """`EPS` is 2**-20."""
+FINEST = 80
+"""What is compared with `EPS` needs no more fractional bits: `EPS` itself then has 60."""
 DIVISOR_BITS = 16
 """A divisor at its least keeps so many bits, where there are as many."""
 
@@ -45,7 +48,7 @@ class Tolerance:
 
 def negative(x: Term) -> Term:
     """Return -x."""
-    return made("negative", (x,), x.fraction, (-x.low, -x.high), x.error)
+    return made("negative", (x,), x.fraction, (-x.low, -x.high), x.error, x.relative)
 
 
 def absolute(x: Term) -> Term:
@@ -53,7 +56,7 @@ def absolute(x: Term) -> Term:
     if x.low >= 0:
         return x
     least = 0 if x.high >= 0 else -x.high
-    return made("abs", (x,), x.fraction, (least, max(-x.low, x.high)), x.error)
+    return made("abs", (x,), x.fraction, (least, max(-x.low, x.high)), x.error, x.relative)
 
 
 def plus(a: Term, b: Term, sign: int, tolerance: Tolerance) -> Term:
@@ -63,7 +66,17 @@ def plus(a: Term, b: Term, sign: int, tolerance: Tolerance) -> Term:
         ends, kind = (a.low + b.low, a.high + b.high), "add"
     else:
         ends, kind = (a.low - b.high, a.high - b.low), "subtract"
-    return made(kind, (a, b), a.fraction, ends, a.error + b.error)
+    relative = max(a.relative, b.relative)
+    if _alike(a, b, sign) and small_relative(relative):
+        error = (a.error + b.error) * (1.0 + 4.0 * relative)
+        return made(kind, (a, b), a.fraction, ends, error, relative)
+    return made(kind, (a, b), a.fraction, ends, a.worst + b.worst)
+
+
+def _alike(a: Term, b: Term, sign: int) -> bool:
+    """Return whether a and sign b are never of opposite signs, so that they cannot cancel."""
+    low, high = (b.low, b.high) if sign > 0 else (-b.high, -b.low)
+    return (a.low >= 0 and low >= 0) or (a.high <= 0 and high <= 0)
 
 
 def comparable(a: Term, b: Term, kind: str, tolerance: Tolerance) -> tuple[Term, Term]:
@@ -86,7 +99,10 @@ def extreme(a: Term, b: Term, kind: str, tolerance: Tolerance) -> Term:
     a, b = aligned(a, b, BITS - 1, tolerance.harmless)
     pick = min if kind == "min" else max
     ends = pick(a.low, b.low), pick(a.high, b.high)
-    return made(kind, (a, b), a.fraction, ends, max(a.error, b.error))
+    error, relative = max(a.error, b.error), max(a.relative, b.relative)
+    if small_relative(relative):
+        return made(kind, (a, b), a.fraction, ends, error, relative)
+    return made(kind, (a, b), a.fraction, ends, max(a.worst, b.worst))
 
 
 def _threshold(constant: Term, other: Term, upward: bool) -> Term:
@@ -105,7 +121,7 @@ def _limited(a: Term, other: Term, use: str, tolerance: Tolerance) -> Term:
     common = common_fraction((a, other), BITS - 1)
     if common >= max(a.fraction, other.fraction) or quantum(common) <= tolerance.small:
         return a
-    margin = 2.0 * (a.error + other.error) + quantum(other.fraction) + quantum(a.fraction)
+    margin = 2.0 * (a.worst + other.worst) + quantum(other.fraction) + quantum(a.fraction)
     one = Fraction(2) ** (a.fraction - other.fraction)
     more = math.ceil(Fraction(margin) * Fraction(2) ** a.fraction)
     low = math.floor(other.low * one) - more if use != "min" else a.low
@@ -138,8 +154,8 @@ def product(a: Term, b: Term, tolerance: Tolerance) -> Term:
         return _multiplied(x, y)
     ends = [_wide(i, j, excess) for i in (a.low, a.high) for j in (b.low, b.high)]
     fraction = a.fraction + b.fraction - excess
-    error = _product_error(a, b) + quantum(fraction)
-    return made("wide", (a, b), fraction, ends, error, excess)
+    error, relative = _product_error(a, b)
+    return made("wide", (a, b), fraction, ends, error + quantum(fraction), relative, (excess,))
 
 
 def quotient(a: Term, b: Term, tolerance: Tolerance) -> Term:
@@ -168,15 +184,26 @@ def quotient(a: Term, b: Term, tolerance: Tolerance) -> Term:
             "narrow the bounds of the dividend, or limit the divisor by max"
         )
     nearest = math.ldexp(max(_least(b), guard), -b.fraction)
-    error = a.error / max(EPS, nearest - b.error)
-    error += a.most * b.error / (nearest * max(EPS, nearest - b.error)) + quantum(fraction)
-    return made("divide", (a, b), fraction, ends, error, shift, guard)
+    error, relative = _quotient_error(a, b, nearest)
+    return made(
+        "divide", (a, b), fraction, ends, error + quantum(fraction), relative, (shift, guard)
+    )
+
+
+def _quotient_error(a: Term, b: Term, nearest: float) -> tuple[float, float]:
+    """Return the absolute and relative error of a quotient; |b| is at least `nearest`."""
+    smallest = max(EPS, nearest - b.worst)  # of the divisor in float64
+    share = 1.0 - b.relative - b.error / smallest
+    relative = (a.relative + b.relative) / share if share > 0.0 else 1.0
+    if not small_relative(relative):
+        return a.worst / smallest + a.most * b.worst / (nearest * smallest), 0.0
+    return a.error / nearest + a.most * b.error / (nearest * smallest), relative
 
 
 def _divisor_fraction(b: Term, wanted: int) -> int:
     """Return the format of a divisor: no finer than it is, unless its guard asks for more."""
-    chosen = min(b.fraction, wanted)
-    guarded = _least(b) < math.ldexp(1.0, b.fraction - EPS_BITS)
+    chosen = min(b.fraction, wanted, FINEST)
+    guarded = _least(b) >> max(b.fraction - EPS_BITS, 0) == 0
     chosen = max(chosen, EPS_BITS) if guarded else chosen
     if b.bits + chosen - b.fraction > BITS:
         raise LossError(
@@ -192,11 +219,16 @@ def _least(b: Term) -> int:
 
 def _multiplied(a: Term, b: Term) -> Term:
     ends = [i * j for i in (a.low, a.high) for j in (b.low, b.high)]
-    return made("multiply", (a, b), a.fraction + b.fraction, ends, _product_error(a, b))
+    return made("multiply", (a, b), a.fraction + b.fraction, ends, *_product_error(a, b))
 
 
-def _product_error(a: Term, b: Term) -> float:
-    return a.most * b.error + b.most * a.error
+def _product_error(a: Term, b: Term) -> tuple[float, float]:
+    """Return the absolute and relative error of a product."""
+    relative = a.relative + b.relative + a.relative * b.relative
+    if not small_relative(relative):
+        return a.most * b.worst + b.most * a.worst, 0.0
+    error = a.most * b.error * (1.0 + a.relative) + b.most * a.error * (1.0 + b.relative)
+    return error + a.error * b.error, relative
 
 
 def _wide(a: int, b: int, shift: int) -> int:

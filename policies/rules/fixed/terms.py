@@ -18,6 +18,7 @@ BITS = 62
 """Magnitudes below 2**62 leave room to round by adding half before a shift."""
 LEAST_BITS = 8
 """A value that varies and keeps fewer bits than these is lost, not rounded."""
+MOST_RELATIVE = 0.125
 FLOAT_ROUNDING = 2.0**-50
 """More than one operation on float64 errs, relative to its result (exp, log and tanh included)."""
 
@@ -37,7 +38,8 @@ class Term:
         fraction: fractional bits of the value; below zero where it is counted in more than ones.
         low: least integer it can be.
         high: greatest.
-        error: most that it differs from the value in float64.
+        error: most that it differs from the value v in float64, but for what follows.
+        relative: it differs by `error` + `relative` |v| at most.
         note: text of the rule that begins here; "" inside an expression.
     """
 
@@ -48,6 +50,7 @@ class Term:
     low: int
     high: int
     error: float
+    relative: float = 0.0
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -60,9 +63,15 @@ class Term:
         return max(-self.low, self.high).bit_length()
 
     @property
+    def worst(self) -> float:
+        """Most that it differs from the value in float64."""
+        most = math.ldexp(max(-self.low, self.high), -self.fraction)
+        return (self.error + self.relative * most) / (1.0 - self.relative)
+
+    @property
     def most(self) -> float:
         """Its greatest magnitude, as a value, and that of the float64 that it stands for."""
-        return math.ldexp(max(-self.low, self.high), -self.fraction) + self.error
+        return math.ldexp(max(-self.low, self.high), -self.fraction) + self.worst
 
     @property
     def varies(self) -> bool:
@@ -79,13 +88,23 @@ def made(
     fraction: int,
     corners: Corners,
     error: float,
-    *parameters: int,
+    relative: float = 0.0,
+    parameters: tuple[int, ...] = (),
 ) -> Term:
-    """Return an operation whose extremes are among `corners`; `error` leaves out float64's own."""
+    """Return an operation whose extremes are among `corners`.
+
+    `error` and `relative` leave out float64's own rounding; `small_relative` says which may be.
+    """
     low, high = min(corners), max(corners)
-    most = math.ldexp(max(-low, high), -fraction)
-    error += FLOAT_ROUNDING * (most + error)
-    return Term(kind, args, parameters, fraction, low, high, error)
+    relative += FLOAT_ROUNDING
+    if relative > MOST_RELATIVE:  # a quotient by 1 - relative must stay near 1
+        raise AssertionError(f"{kind}: relative error {relative:g}; callers give an absolute one")
+    return Term(kind, args, parameters, fraction, low, high, error, relative)
+
+
+def small_relative(relative: float) -> bool:
+    """Return whether a relative error is small enough to be told as one."""
+    return relative + FLOAT_ROUNDING <= MOST_RELATIVE
 
 
 def number(value: Fraction | float, bits: int = 53) -> Term:
@@ -126,7 +145,7 @@ def at_fraction(term: Term, fraction: int, harmless: float = 0.0) -> Term:
         ends = term.low << -shift, term.high << -shift
         if term.kind == "number":
             return Term("number", (), ends[:1], fraction, *ends, term.error)
-        return Term("scale", (term,), (-shift,), fraction, *ends, term.error)
+        return Term("scale", (term,), (-shift,), fraction, *ends, term.error, term.relative)
     kept = (term.high - term.low) >> shift
     if term.varies and kept < 1 << LEAST_BITS and term.most > harmless:
         raise LossError(
@@ -140,7 +159,7 @@ def at_fraction(term: Term, fraction: int, harmless: float = 0.0) -> Term:
     error = term.error + 0.5 * quantum(fraction)
     if shift > BITS:  # all of it is rounded away
         return replace(number(0.0), fraction=fraction, error=term.most)
-    return Term("shift", (term,), (shift,), fraction, *ends, error)
+    return Term("shift", (term,), (shift,), fraction, *ends, error, term.relative)
 
 
 def common_fraction(terms: Sequence[Term], bits: int) -> int:
@@ -160,7 +179,7 @@ def clamped(term: Term, low: int, high: int) -> Term:
     if term.low >= low and term.high <= high:
         return term
     ends = min(max(term.low, low), high), min(max(term.high, low), high)
-    return Term("clamp", (term,), (low, high), term.fraction, *ends, term.error)
+    return Term("clamp", (term,), (low, high), term.fraction, *ends, term.error, term.relative)
 
 
 def fitted(term: Term, fraction: int, low: float, high: float) -> Term:
@@ -176,6 +195,6 @@ def fitted(term: Term, fraction: int, low: float, high: float) -> Term:
     if term.fraction < fraction and term.bits + fraction - term.fraction > BITS:
         raise LossError("is too coarse where it is needed; limit its parts by min and max")
     ends = math.ceil(Fraction(low) * one), math.floor(Fraction(high) * one)
-    error = term.error if all(one * Fraction(x) % 1 == 0 for x in (low, high)) else None
     found = clamped(at_fraction(term, fraction, harmless=math.inf), *ends)
-    return found if error is not None else replace(found, error=found.error + quantum(fraction))
+    exact = all(one * Fraction(x) % 1 == 0 for x in (low, high))
+    return found if exact else replace(found, error=found.error + quantum(fraction))
