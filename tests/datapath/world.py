@@ -84,24 +84,21 @@ def _wire(router_end: str, host: int, subnet: str) -> None:
     _ip("ip", "route", "add", "default", "via", f"{subnet}.1", inside=host)
 
 
-def _receive(listener: socket.socket, from_s: float, pipe: Any) -> None:
-    """Count bytes; those of the window that begins `from_s` after the first are told apart."""
-    connection, _ = listener.accept()
-    first = since = last = 0.0
-    total = counted = 0
-    while data := connection.recv(1 << 16):
-        now = time.monotonic()
-        total += len(data)
-        first = first or now
-        if since:
-            counted += len(data)
-            last = now
-        elif now - first >= from_s:
-            since = last = now
-    pipe.send({"total": total, "window_bytes": counted, "window_s": last - since})
+def _receive(namespace: int, ready: Any, pipe: Any) -> None:
+    """Take one connection; tell how many bytes came."""
+    _join(namespace)
+    total = 0
+    with socket.create_server(("10.0.2.2", PORT)) as listener:
+        ready.set()
+        connection, _ = listener.accept()
+        while data := connection.recv(1 << 16):
+            total += len(data)
+    pipe.send(total)
 
 
-def _send(congestion: str, seconds: float) -> None:
+def _send(namespace: int, congestion: str, seconds: float, pipe: Any) -> None:
+    """Send as much as goes for so long; tell when that is over, then wait for the other end."""
+    _join(namespace)
     with socket.socket() as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, congestion.encode())
         connection.connect(("10.0.2.2", PORT))
@@ -112,15 +109,27 @@ def _send(congestion: str, seconds: float) -> None:
                 connection.send(data)
             except TimeoutError:
                 continue
+        pipe.send(True)
         connection.shutdown(socket.SHUT_WR)
         connection.settimeout(10)
         connection.recv(1)
 
 
+def _sent_bytes(device: str) -> int:
+    """Return the bytes of frames that a device of this namespace has sent."""
+    lines = Path("/proc/self/net/dev").read_text(encoding="ascii").splitlines()
+    fields = next(line.split() for line in lines if line.strip().startswith(f"{device}:"))
+    return int(fields[9])
+
+
 def _run(
     congestion: str, seconds: float, mbps: float, limit_bytes: int, from_s: float = 1.0
 ) -> dict[str, Any]:
-    """Send for so long through a link of `mbps` with a FIFO; return what arrived."""
+    """Send for so long through a link of `mbps` with a FIFO of `limit_bytes`.
+
+    Returns:
+        `total`, bytes that arrived, and `wire_bps`, what the link carried from `from_s` on.
+    """
     _ip("ip", "link", "set", "lo", "up")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     sender, receiver = _namespace(), _namespace()
@@ -128,23 +137,19 @@ def _run(
     _wire("right", receiver, "10.0.2")
     shape = ("rate", f"{mbps}mbit", "burst", "3100", "limit", str(limit_bytes))
     _ip("tc", "qdisc", "add", "dev", "right", "root", "tbf", *shape)
-    ours, theirs = multiprocessing.Pipe()
-    ready = multiprocessing.Event()
     fork = multiprocessing.get_context("fork")
-
-    def receive() -> None:
-        _join(receiver)
-        with socket.create_server(("10.0.2.2", PORT)) as listener:
-            ready.set()
-            _receive(listener, from_s, theirs)
-
-    process = fork.Process(target=receive, daemon=True)
-    process.start()
+    arrived, counted = multiprocessing.Pipe(False)
+    over, told = multiprocessing.Pipe(False)
+    ready = fork.Event()
+    fork.Process(target=_receive, args=(receiver, ready, counted), daemon=True).start()
     assert ready.wait(10)
-    _join(sender)
-    _send(congestion, seconds)
-    assert ours.poll(10)
-    return ours.recv()
+    fork.Process(target=_send, args=(sender, congestion, seconds, told), daemon=True).start()
+    time.sleep(from_s)
+    before, since = _sent_bytes("right"), time.monotonic()
+    assert over.poll(seconds + 10)
+    carried, span_s = _sent_bytes("right") - before, time.monotonic() - since
+    assert arrived.poll(10)
+    return {"total": arrived.recv(), "wire_bps": 8.0 * carried / span_s}
 
 
 def main(arguments: Sequence[str]) -> None:

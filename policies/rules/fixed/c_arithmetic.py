@@ -66,17 +66,16 @@ FIXED_FUNCTION s64 fixed_divide(s64 a, s64 b, int shift, u64 least)
     return (a < 0) != (b < 0) ? -quotient : quotient;
 }
 
-/* square root, rounded down */
+/* square root, rounded down; without branches, of which a verifier would follow 2^32 paths */
 FIXED_FUNCTION s64 fixed_root(s64 value)
 {
     u64 x = (u64)value, root = 0, bit = (u64)1 << 62;
     for (int i = 0; i < 32; i++) {
         const u64 next = root + bit;
         root >>= 1;
-        if (x >= next) {
-            x -= next;
-            root += bit;
-        }
+        const u64 fits = ~(u64)((s64)(x - next) >> 63); /* all ones where x >= next */
+        x -= next & fits;
+        root += bit & fits;
         bit >>= 2;
     }
     return (s64)root;
