@@ -1,7 +1,8 @@
 """The C functions that rules in integers share: `functions` over again, for one value each.
 
 Without floating point, C library, tables, signed division and 128-bit products, so that clang makes
-BPF of them. Names begin with `fixed_`.
+BPF of them. And without jumps: the kernel's verifier walks every path, and after a dozen of
+minima, each way of each of them, it would give up. Names begin with `fixed_`.
 """
 
 from __future__ import annotations
@@ -26,17 +27,36 @@ typedef unsigned long long u64;
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
+#define FIXED_OPAQUE(x) __asm__("" : "+r"(x)) /* no compiler makes a jump of a mask */
+#define FIXED_READ(x) (*(const volatile s64 *)&(x)) /* here, and nowhere earlier */
 #define FIXED_FUNCTION static __always_inline __attribute__((unused))
 """
 _SIMPLE = """\
 
-FIXED_FUNCTION s64 fixed_min(s64 a, s64 b) { return a < b ? a : b; }
-FIXED_FUNCTION s64 fixed_max(s64 a, s64 b) { return a > b ? a : b; }
-FIXED_FUNCTION s64 fixed_abs(s64 x) { return x < 0 ? -x : x; }
+/* All ones if x is below zero, else 0. */
+FIXED_FUNCTION s64 fixed_sign(s64 x)
+{
+    s64 mask = x >> 63;
+    FIXED_OPAQUE(mask);
+    return mask;
+}
+
+/* Operands are within 2^62 of zero, but for those of `fixed_input`. */
+FIXED_FUNCTION s64 fixed_min(s64 a, s64 b) { return b + ((a - b) & fixed_sign(a - b)); }
+FIXED_FUNCTION s64 fixed_max(s64 a, s64 b) { return a - ((a - b) & fixed_sign(a - b)); }
+FIXED_FUNCTION s64 fixed_signed(s64 x, s64 sign) { return (x ^ sign) - sign; }
+FIXED_FUNCTION s64 fixed_abs(s64 x) { return fixed_signed(x, fixed_sign(x)); }
 
 FIXED_FUNCTION s64 fixed_clamp(s64 x, s64 low, s64 high)
 {
-    return x < low ? low : x > high ? high : x;
+    return fixed_min(fixed_max(x, low), high);
+}
+
+/* Any x brought within 2^62 of zero first: where its two highest bits differ, its sign decides. */
+FIXED_FUNCTION s64 fixed_input(s64 x, s64 low, s64 high)
+{
+    const s64 sign = fixed_sign(x), far = fixed_sign(x ^ (s64)((u64)x << 1));
+    return fixed_clamp((x & ~far) | (((s64)0x3fffffffffffffffLL ^ sign) & far), low, high);
 }
 
 /* x / 2^shift, to the nearest */
@@ -54,31 +74,27 @@ FIXED_FUNCTION s64 fixed_wide(s64 a, s64 b, int shift)
     const u64 middle = (low >> 32) + (left & half) + (right & half);
     const u64 high = (x >> 32) * (y >> 32) + (left >> 32) + (right >> 32) + (middle >> 32);
     const u64 rest = (middle << 32) | (low & half);
-    const s64 product = (s64)((high << (64 - shift)) | (rest >> shift));
-    return (a < 0) != (b < 0) ? -product : product;
+    return fixed_signed((s64)((high << (64 - shift)) | (rest >> shift)), fixed_sign(a ^ b));
 }
 
 /* a 2^shift / b, towards zero; b counts as `least` if it is less in magnitude */
-FIXED_FUNCTION s64 fixed_divide(s64 a, s64 b, int shift, u64 least)
+FIXED_FUNCTION s64 fixed_divide(s64 a, s64 b, int shift, s64 least)
 {
-    const u64 x = (u64)fixed_abs(a) << shift, y = (u64)fixed_abs(b);
-    const s64 quotient = (s64)(x / (y > least ? y : least));
-    return (a < 0) != (b < 0) ? -quotient : quotient;
+    const u64 x = (u64)fixed_abs(a) << shift, y = (u64)fixed_max(fixed_abs(b), least);
+    return fixed_signed((s64)(x / y), fixed_sign(a ^ b));
 }
 
-/* square root, rounded down; without branches, of which a verifier would follow 2^32 paths */
-FIXED_FUNCTION s64 fixed_root(s64 value)
+/* square root, rounded down */
+FIXED_FUNCTION s64 fixed_root(s64 x)
 {
-    u64 x = (u64)value, root = 0, bit = (u64)1 << 62;
-    for (int i = 0; i < 32; i++) {
-        const u64 next = root + bit;
-        root >>= 1;
-        const u64 fits = ~(u64)((s64)(x - next) >> 63); /* all ones where x >= next */
-        x -= next & fits;
-        root += bit & fits;
+    s64 root = 0, bit = 1LL << 60;
+    for (int i = 0; i < 31; i++) {
+        const s64 less = x - root - bit, fits = ~fixed_sign(less);
+        x = (less & fits) | (x & ~fits);
+        root = (root >> 1) + (bit & fits);
         bit >>= 2;
     }
-    return (s64)root;
+    return root;
 }
 """
 _EXP = """\
@@ -88,8 +104,7 @@ FIXED_FUNCTION s64 fixed_exp(s64 x, int top)
 {
     const s64 k = ((x >> 16) * @LOG2E@ + (1LL << 53)) >> 54;
     const s64 r = (x - k * @LN2@ + 512) >> 10; /* 30 fractional bits */
-    const s64 missing = top - k;
-    const u64 shift = missing < 63 ? (u64)missing : 63;
+    const u64 shift = (u64)fixed_min(top - k, 63);
     s64 p = @FIRST@;
 @STEPS@
     return (s64)((((u64)p << 31) + (((u64)1 << shift) >> 1)) >> shift);
@@ -101,7 +116,7 @@ FIXED_FUNCTION s64 fixed_tanh(s64 x)
     const s64 one = 1LL << @TANH_BITS@;
     const s64 e = fixed_exp(-2 * fixed_abs(x), @TANH_TOP@);
     const s64 t = (s64)(((u64)(one - e) << @TANH_BITS@) / (u64)(one + e));
-    return x < 0 ? -t : t;
+    return fixed_signed(t, fixed_sign(x));
 }
 """
 _LOG = """\
@@ -110,14 +125,12 @@ _LOG = """\
 FIXED_FUNCTION s64 fixed_log(s64 x, int fraction)
 {
     u64 m = (u64)x;
-    s64 k = 63 - fraction;
+    s64 k = 63 - fraction, step;
 @NORMAL@
     s64 f = (s64)(m >> 32); /* 1 to 2, 31 fractional bits */
-    if (f > @SQRT_TWO@) {
-        f >>= 1;
-        k++;
-    }
-    f -= 1LL << 31;
+    const s64 large = fixed_sign(@SQRT_TWO@ - f);
+    f = (f >> (large & 1)) - (1LL << 31);
+    k -= large;
     s64 q = @FIRST@;
 @STEPS@
     return k * @LN2@ + ((q * f + (1LL << 20)) >> 21);
@@ -125,10 +138,9 @@ FIXED_FUNCTION s64 fixed_log(s64 x, int fraction)
 #endif
 """
 _NORMAL = """\
-    if ((m >> {rest}) == 0) {{
-        m <<= {step};
-        k -= {step};
-    }}"""
+    step = fixed_sign((s64)(m >> {rest}) - 1) & {step};
+    m <<= step;
+    k -= step;"""
 
 
 def arithmetic() -> str:

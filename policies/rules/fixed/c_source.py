@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from policies.rules.fixed.c_arithmetic import arithmetic
@@ -39,17 +40,12 @@ def c_fixed(fixed: FixedRule, name: str) -> str:
         raise ValueError(f"{shown(name)} cannot name a C function; use letters, digits, _")
     lines = [f" *   inputs[{n}]: {_told(form)}" for n, form in enumerate(fixed.inputs)]
     lines += [f" *   returns: {_told(fixed.action)}", " */"]
-    body = _Body()
+    body = _Body(fixed.inputs)
     result = body.emit(fixed.body, 1)
-    read = [
-        f"    const s64 x{n} = fixed_clamp(inputs[{n}], {_c(form.low)}, {_c(form.high)});"
-        for n, form in enumerate(fixed.inputs)
-        if n in body.read
-    ]
     head = f"static __always_inline s64 {name}(const s64 *inputs)"
-    unread = [] if read else ["    (void)inputs;"]
+    unread = [] if "FIXED_READ" in " ".join(body.lines) else ["    (void)inputs;"]
     parts = [arithmetic(), f"/* Rule {fixed.rule.name} in integers of 64 bits.", *lines, head, "{"]
-    return "\n".join([*parts, *read, *unread, *body.lines, f"    return {result};", "}", ""])
+    return "\n".join([*parts, *unread, *body.lines, f"    return {result};", "}", ""])
 
 
 def _told(form: Format) -> str:
@@ -60,29 +56,48 @@ def _told(form: Format) -> str:
 class _Body:
     """Statements of a function, as they come.
 
+    Inputs are read where they are first used, and again in another branch, and the operand that
+    takes more is computed first: few values live at once, as the stack of BPF has 512 bytes.
+
     Attributes:
+        inputs: their formats.
         lines: so far.
-        read: places of the inputs that are used.
+        scopes: places of the inputs read in each block that is open, outermost first.
         made: names given so far.
     """
 
+    inputs: tuple[Format, ...]
     lines: list[str] = field(default_factory=list)
-    read: set[int] = field(default_factory=set)
+    scopes: list[set[int]] = field(default_factory=lambda: [set()])
     made: int = 0
 
     def emit(self, term: Term, depth: int) -> str:
         """Append what computes a term; return the C expression of its value."""
         if term.kind == "input":
-            self.read.add(term.parameters[0])
-            return f"x{term.parameters[0]}"
+            return self._input(term.parameters[0], depth)
         if term.note:
             self.lines.append(f"{_pad(depth)}/* {_note(term.note)} */")
         if term.kind in COMPARE:
             return self._branch(term, depth)
         if term.kind == "number":
             return self._named(_c(term.low), term, depth, "k")
-        args = [self.emit(arg, depth) for arg in term.args]
+        args = self._all(term.args, depth)
         return self._named(_operation(term, args), term, depth, "v")
+
+    def _all(self, terms: Sequence[Term], depth: int) -> list[str]:
+        """Emit terms, the largest first; return their names in the order given."""
+        order = sorted(range(len(terms)), key=lambda n: -_size(terms[n]))
+        names = {n: self.emit(terms[n], depth) for n in order}
+        return [names[n] for n in range(len(terms))]
+
+    def _input(self, place: int, depth: int) -> str:
+        name = f"x{place}"
+        if not any(place in scope for scope in self.scopes):
+            form = self.inputs[place]
+            value = f"fixed_input(FIXED_READ(inputs[{place}]), {_c(form.low)}, {_c(form.high)})"
+            self.lines.append(f"{_pad(depth)}const s64 {name} = {value};")
+            self.scopes[-1].add(place)
+        return name
 
     def _named(self, value: str, term: Term, depth: int, letter: str) -> str:
         name = f"{letter}{self.made}"
@@ -92,15 +107,21 @@ class _Body:
         return name
 
     def _branch(self, term: Term, depth: int) -> str:
-        left, right = (self.emit(side, depth) for side in term.args[:2])
+        left, right = self._all(term.args[:2], depth)
         name = f"v{self.made}"
         self.made += 1
         pad = _pad(depth)
         self.lines += [f"{pad}s64 {name};", f"{pad}if ({left} {term.kind} {right}) {{"]
         for side, ends in zip(term.args[2:], (f"{pad}}} else {{", f"{pad}}}"), strict=True):
+            self.scopes.append(set())
             value = self.emit(side, depth + 1)
+            self.scopes.pop()
             self.lines += [f"{_pad(depth + 1)}{name} = {value};", ends]
         return name
+
+
+def _size(term: Term) -> int:
+    return 1 + sum(map(_size, term.args))
 
 
 def _operation(term: Term, args: list[str]) -> str:
@@ -110,7 +131,17 @@ def _operation(term: Term, args: list[str]) -> str:
         return f"-{args[0]}"
     if term.kind == "scale":
         return f"{args[0]} * (1LL << {term.parameters[0]})"
+    if term.kind == "clamp":
+        return _clamp(term, args[0])
     return f"fixed_{term.kind}({', '.join([*args, *map(_c, term.parameters)])})"
+
+
+def _clamp(term: Term, value: str) -> str:
+    """Return a limit on the sides where the value may exceed it."""
+    (low, high), (x,) = term.parameters, term.args
+    if x.high <= high:
+        return f"fixed_max({value}, {_c(low)})"
+    return f"fixed_min({value if x.low >= low else f'fixed_max({value}, {_c(low)})'}, {_c(high)})"
 
 
 def _decimal(term: Term) -> str:

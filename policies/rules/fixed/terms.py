@@ -178,6 +178,7 @@ def clamped(term: Term, low: int, high: int) -> Term:
     """Return a term brought into [low, high], integers of its own format."""
     if term.low >= low and term.high <= high:
         return term
+    low, high = max(low, min(term.low, high)), min(high, max(term.high, low))
     ends = min(max(term.low, low), high), min(max(term.high, low), high)
     return Term("clamp", (term,), (low, high), term.fraction, *ends, term.error, term.relative)
 
