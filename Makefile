@@ -3,7 +3,7 @@ PYTHON ?= python3
 SETUP := $(PYTHON) -m experiments.setup
 BIN := .venv/bin
 BENCH ?= *
-EMULATION := ethtool gcc ifconfig ip iperf3 mn ping tc
+EMULATION := bpf bpftool clang ethtool gcc ifconfig ip iperf3 mn ping tc
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce test test-fast bench lint docs lock clean
@@ -31,7 +31,7 @@ test:
 
 test-fast:
 	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
-	@$(SETUP) programs g++ gcc
+	@$(SETUP) programs bpf bpftool clang g++ gcc
 	$(BIN)/python -m pytest -m 'not extensive' -n 2
 
 bench:

@@ -40,12 +40,22 @@ def need(name: str) -> Capability:
 
 
 def need_emulation() -> None:
-    """Skip the test without root; with root, all else that emulation takes must be here.
+    """Skip the test without root; with root, all else that emulation takes must be here."""
+    _need_with_root("netns", "mininet", "cc")
 
-    A machine that gives root can have the rest by `apt-get install`, so its lack is a failure:
-    otherwise the real packets would go untested in silence.
+
+def need_datapath() -> None:
+    """Skip the test without root; with root, all else that the datapath takes must be here."""
+    _need_with_root("netns", "bpf", "clang", "bpftool")
+
+
+def _need_with_root(*names: str) -> None:
+    """Skip without root; fail where a thing is lacking all the same.
+
+    A machine that gives root can have the rest by `apt-get install`: otherwise real packets and what
+    runs in the kernel would go untested in silence.
     """
     need("root")
-    for name in ("netns", "mininet", "cc"):
+    for name in names:
         if not (found := _probed(name)).present:
             pytest.fail(f"{name} is missing though this is root; to have it: {found.fix}")

@@ -50,6 +50,12 @@ class Program:
 _ROWS = [
     Program("apt-get", "apt", "installing what is missing, where this runs as root"),
     Program("bash", "bash", "the continuous-integration script"),
+    Program(
+        "bpf",
+        "libbpf-dev",
+        "congestion control inside the kernel",
+        marker="/usr/include/bpf/bpf_helpers.h",
+    ),
     Program("bpftool", "bpftool", "congestion control inside the kernel"),
     Program("chrt", "util-linux", "telling whether emulated links may have real-time priority"),
     Program("chromedriver", "chromium-driver", "tests of the report in a browser"),

@@ -1,0 +1,193 @@
+"""Who holds what: entries, stale ones, and that nobody else's process or file is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emu.datapath import machine, registry
+from emu.datapath.problems import DatapathError
+from experiments.paths import ROOT
+from tests.needs import need_datapath
+
+GENTLE = ROOT / "policies" / "congestion" / "rules" / "gentle.rule"
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIPTYCH_RUN", str(tmp_path))
+    registry.state_root().mkdir()
+
+
+@pytest.fixture
+def sleeper() -> Any:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
+
+
+def write(name: str, **fields: Any) -> Path:
+    path = registry.state_root() / f"{name}.json"
+    path.write_text(json.dumps({"name": name, "what": "rule x", "since": 1.0, **fields}))
+    return path
+
+
+def test_an_entry_is_there_until_it_is_left() -> None:
+    entry = registry.enter("tri_a", "rule a")
+    assert registry.entries() == [entry]
+    assert entry.lives
+    assert (entry.pid, entry.name, entry.what) == (os.getpid(), "tri_a", "rule a")
+    assert registry.reap() == []
+    registry.leave(entry)
+    assert registry.entries() == []
+
+
+def test_an_ended_process_leaves_a_stale_entry(sleeper: Any) -> None:
+    started = registry.start_of(sleeper.pid)
+    path = write("tri_gone", pid=sleeper.pid, started=started)
+    assert registry.reap() == []
+    sleeper.kill()
+    sleeper.wait()
+    assert registry.start_of(sleeper.pid) is None
+    assert registry.reap() == ["tri_gone"]
+    assert not path.exists()
+
+
+def test_a_number_given_anew_is_another_process(sleeper: Any) -> None:
+    """An entry whose process number belongs to a later process ends nobody."""
+    started = registry.start_of(sleeper.pid)
+    assert started is not None
+    write("tri_reused", pid=sleeper.pid, started=started - 1)
+    with pytest.raises(DatapathError, match="no datapath 'tri_reused' is loaded by triptych"):
+        registry.end("tri_reused")
+    assert sleeper.poll() is None
+    assert registry.entries() == []
+
+
+def test_end_ends_the_process(sleeper: Any) -> None:
+    path = write("tri_held", pid=sleeper.pid, started=registry.start_of(sleeper.pid))
+    registry.end("tri_held")
+    assert sleeper.wait(5) == -15
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "null", "7", '{"name": "tri_bad"}', "\x00" * 10_000),
+        '{"name": "tri_bad", "pid": "1e99", "started": 0, "what": "", "since": 0}',
+        '{"name": "tri_bad", "pid": -1, "started": 0, "what": "", "since": 0}',
+        '{"name": "tri_other", "pid": 1, "started": 0, "what": "", "since": 0}',
+    ],
+)
+def test_a_damaged_file_is_no_entry_and_is_cleared(text: str) -> None:
+    path = registry.state_root() / "tri_bad.json"
+    path.write_text(text)
+    half = registry.state_root() / "tri_half.999999999"
+    half.write_text("{")
+    assert registry.entries() == []
+    with pytest.raises(DatapathError, match="no datapath 'tri_bad'"):
+        registry.end("tri_bad")
+    registry.reap()
+    assert not path.exists()
+    assert not half.exists()
+
+
+@pytest.mark.parametrize("name", ["", "../x", "Tri", "a" * 16, "tri x", "x\n", "1a"])
+def test_a_name_that_is_none(name: str) -> None:
+    with pytest.raises(DatapathError, match="a lower-case letter, then up to 14"):
+        registry.end(name)
+
+
+def start_holder(name: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "emu.datapath.holder", str(GENTLE), name]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def vanished(name: str) -> bool:
+    """Wait a little: whether the kernel has no congestion control of that name."""
+    end = time.monotonic() + 3.0
+    while name in machine.available() and time.monotonic() < end:
+        time.sleep(0.01)
+    return name not in machine.available()
+
+
+@pytest.mark.root
+@pytest.mark.extensive
+def test_killed_at_any_moment_nothing_leaks() -> None:
+    need_datapath()
+    with start_holder("tri_t_kill") as process:
+        began = time.monotonic()
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["name"] == "tri_t_kill"
+        took_s = time.monotonic() - began
+        assert "tri_t_kill" in machine.available()
+        process.kill()
+    assert vanished("tri_t_kill")
+    assert registry.reap() == ["tri_t_kill"]
+    draws = random.Random(5)
+    for _ in range(6):
+        with start_holder("tri_t_kill") as process:
+            time.sleep(draws.uniform(0.5, 1.1) * took_s)
+            process.kill()
+        assert vanished("tri_t_kill")
+        registry.reap()
+        assert registry.entries() == []
+
+
+def triptych(*words: str) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from experiments.cli import main; sys.argv[0] = 'triptych'; main()"
+    command = [sys.executable, "-c", code, "datapath", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.root
+@pytest.mark.extensive
+def test_load_list_unload_from_the_command_line() -> None:
+    need_datapath()
+    done = triptych("load", str(GENTLE), "--name", "tri_t_cli", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["name"] == "tri_t_cli"
+    try:
+        assert "tri_t_cli" in machine.available()
+        listed = json.loads(triptych("list", "--json").stdout)["datapaths"]
+        assert [(row["name"], row["what"]) for row in listed] == [("tri_t_cli", "rule gentle")]
+        again = triptych("load", str(GENTLE), "--name", "tri_t_cli")
+        assert (again.returncode, again.stdout) == (2, "")
+        assert again.stderr.splitlines() == [
+            "the name 'tri_t_cli' is taken; choose another with --name"
+        ]
+    finally:
+        done = triptych("unload", "tri_t_cli")
+    assert done.returncode == 0, done.stderr
+    assert vanished("tri_t_cli")
+    assert triptych("unload", "tri_t_cli").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("build", "/none.rule"), "cannot read /none.rule"),
+        (("build", "nobody"), "unknown congestion controller 'nobody'"),
+        (("build", "cubic"), "has on_ack and on_loss"),
+        (("build", "oracle"), "oracle"),
+        (("build", str(GENTLE), "-p", "delta=9"), "delta must be in"),
+        (("build", str(GENTLE), "-p", "delta"), "write name=number"),
+        (("build", str(GENTLE), "-p", "deltta=1"), "no parameter 'deltta'"),
+        (("build", str(GENTLE), "--name", "Too Long And Wrong"), "a lower-case letter"),
+        (("unload",), "say either the name of a datapath or --stale"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(words: Any, said: str) -> None:
+    done = triptych(*words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
