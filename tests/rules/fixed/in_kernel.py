@@ -25,7 +25,7 @@ from tests.rules.fixed.compiled_fixed import STRICT
 
 _SYSCALL = {"x86_64": 321, "aarch64": 280}
 _LOAD, _RUN, _TYPE_SYSCALL, _SLEEPABLE = 5, 10, 31, 16
-_LOG_BYTES = 1 << 20
+_LOG_BYTES = 16 << 20
 _SECTION = b"rule"
 
 _PROGRAM = """\

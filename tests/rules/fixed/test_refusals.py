@@ -49,9 +49,13 @@ def test_rules_too_large_for_a_kernel_are_refused():
     roots = [f"log(a + {n}.5)" for n in range(256)]
     while len(roots) > 1:
         roots = [f"({' + '.join(pair)})" for pair in zip(roots[::2], roots[1::2], strict=False)]
-    rule = parse_rule(f"{HEAD}1e-5 * {roots[0]}")
-    with pytest.raises(RuleError, match=r"rule x: about .* instructions .* use fewer operations"):
-        compile_fixed(rule)
+    with pytest.raises(RuleError, match=r"rule x: about .* instructions in a kernel, more than"):
+        compile_fixed(parse_rule(f"{HEAD}1e-5 * {roots[0]}"))
+    few = " + ".join(f"log(a + {n}.5)" for n in range(20))
+    branches = " else ".join(f"if a < {n / 10} then 1e-5 * ({few} + {n})" for n in range(5))
+    compile_fixed(parse_rule(f"{HEAD}{branches} else 1"))
+    with pytest.raises(RuleError, match="on the costliest path, more than"):
+        compile_fixed(parse_rule(f"{HEAD}1e-5 * (({few}) * ({few}) * ({few}))"))
 
 
 def test_bounds_that_are_one_number_are_refused():
