@@ -24,7 +24,7 @@ CEILING = 1448 / 1514
 BEND = 0.75
 """Where the bent scale of utilisation changes; the paper's panels (a) and (b) begin there."""
 _BELOW = 0.3  # share of the height for what lies below the bend
-_FIRST = ("cubic", "bbr", "vivace", "aurora_udt")
+_FIRST = ("cubic", "bbr", "vivace", "aurora_udt", "symbolic", "symbolic_branched")
 
 
 def policies_of(results: Results) -> dict[str, Look]:

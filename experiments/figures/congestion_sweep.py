@@ -22,7 +22,8 @@ from experiments.figures.congestion_parts import (
     share_scale,
 )
 from experiments.figures.parts import new_figure, summarise
-from experiments.figures.style import INK, Look
+from experiments.figures.style import Look
+from experiments.figures.style import look as look_of
 from experiments.tables import Results
 
 if TYPE_CHECKING:
@@ -84,8 +85,7 @@ def draw(results: Results, sweep: Sweep) -> Figure:
     )
     for axes, metric in zip(panels[:, 0], (UTILISATION, DELAY, LOSS), strict=True):
         axes.set_ylabel(LABELS[metric])
-    symbolic = paper_handle(f"paper: {paper.SYMBOLIC}", "d")
-    legend(figure, policies, (paper_handle(), symbolic))
+    legend(figure, policies, (paper_handle(),))
     return figure
 
 
@@ -135,11 +135,8 @@ def _delays(axes: Axes, results: Results, sweep: Sweep, policies: Mapping[str, L
 
 
 def _paper(axes: Axes, sweep: Sweep) -> None:
-    from experiments.figures.style import look as look_of
-
     for name, curve in sweep.curves.items():
-        look = Look(INK, "d") if name == paper.SYMBOLIC else look_of(name)
-        axes.plot(list(curve), list(curve.values()), **hollow(look), clip_on=False)
+        axes.plot(list(curve), list(curve.values()), **hollow(look_of(name)), clip_on=False)
 
 
 def _x_axis(axes: Axes, results: Results, sweep: Sweep) -> None:

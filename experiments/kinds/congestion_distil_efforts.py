@@ -134,4 +134,5 @@ def _trained(config: dict[str, Any], seed: int, folder: Path) -> Networks:
     contexts = find_contexts(found.links, found.share, config["contexts"])
     if not config["specialists"]:
         return teacher, contexts, None
-    return teacher, contexts, train_specialists(contexts, training, folder / "specialists")
+    own = train_specialists(contexts, training, folder / "specialists", first=teacher)
+    return teacher, contexts, own

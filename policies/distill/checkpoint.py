@@ -46,6 +46,7 @@ def save(folder: Path, learner: Learner, course: Course) -> None:
     told = {
         "format": FORMAT,
         "config": learner.config.as_json(),
+        "first": _first(learner),
         "batches": course.batches,
         "seconds": course.seconds,
         "best_steps": course.best_steps,
@@ -89,10 +90,15 @@ def _check_config(path: Path, told: dict[str, Any], learner: Learner) -> None:
     if told.get("format") != FORMAT or not isinstance(theirs, dict):
         raise ValueError(f"{path}: is not a checkpoint of format {FORMAT}")
     differing = [name for name in ours if theirs.get(name) != ours[name]]
+    differing += ["first policy"] if told.get("first") != _first(learner) else []
     if differing:
         raise ValueError(
             f"{path}: belongs to a training with another {differing[0]}; choose another folder"
         )
+
+
+def _first(learner: Learner) -> str | None:
+    return None if learner.first is None else learner.first.digest
 
 
 def _tensors(folder: Path, told: dict[str, Any]) -> dict[str, NDArray[np.float32]]:

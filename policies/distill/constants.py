@@ -50,6 +50,11 @@ def rounded(value: float, digits: int) -> float:
     return float(f"{value:.{digits - 1}e}")
 
 
+def with_digits(node: Expression, digits: int) -> Expression:
+    """Return the expression with every number rounded to `digits` significant digits."""
+    return with_constants(node, [rounded(value, digits) for value in constants(node)])
+
+
 def _taken(node: Expression, thresholds: bool) -> Iterator[float]:
     match node:
         case Number(value):

@@ -116,8 +116,12 @@ def fit_decider(
     leaves: int,
     seed: int,
     deepest: int = DEEP,
+    balance: float = 0.0,
 ) -> Decider:
     """Return a decider fitted on all rows of some roll-outs.
+
+    Contexts are not equally frequent, and a tree that counts rows may never name a rare one. With a
+    `balance` b a row of a context with n rows weighs n ** -b.
 
     Args:
         rollouts: of links.
@@ -126,6 +130,7 @@ def fit_decider(
         leaves: at most.
         seed: breaks ties between questions that are equally good.
         deepest: questions on one way, at most.
+        balance: 0: rows count alike; 1: contexts do.
 
     Raises:
         UnknownNameError: an input is none of the table.
@@ -133,15 +138,29 @@ def fit_decider(
     """
     labels, places = _labels_of_rows(rollouts, labels_of_links), columns_of(inputs)
     check_size(leaves, deepest)
+    check_balance(balance)
+    rows = np.bincount(labels)
     if leaves == 1:
-        return Decider(int(np.bincount(labels).argmax()))
+        return Decider(int(rows.argmax()))
     from sklearn.tree import DecisionTreeClassifier
 
     model = DecisionTreeClassifier(max_leaf_nodes=leaves, max_depth=deepest, random_state=seed)
-    model.fit(rollouts.inputs[:, places], labels)
+    weights = rows.astype(np.float64)[labels] ** -balance
+    model.fit(rollouts.inputs[:, places], labels, weights)
     fitted: Any = model.tree_
     contexts = np.unique(labels)
     return Decider(grown(fitted, inputs, lambda at: int(contexts[fitted.value[at, 0].argmax()])))
+
+
+def check_balance(value: Any) -> None:
+    """Check a balance.
+
+    Raises:
+        ValueError: it is no number from 0 to 1.
+    """
+    good = isinstance(value, int | float) and not isinstance(value, bool)
+    if not good or not 0.0 <= value <= 1.0:
+        raise ValueError(f"decider: a balance must be from 0 to 1, got {value!r:.40}")
 
 
 def accuracy(decider: Decider, rollouts: Rollouts, labels_of_links: NDArray[Any]) -> Accuracy:

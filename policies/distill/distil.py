@@ -45,7 +45,7 @@ class Distilled:
         contexts: that links were parted into; one that holds all for an unbranched rule.
         decider: of `rule`, with thresholds as refined; None if there is one branch.
         accuracy: of the decider on other links, the rule acting; None if there is one branch.
-        fronts: of the last round, for each context.
+        fronts: of the last round, for each context; after its own candidates those for any.
         choices: from them.
         branches: how these were refined; empty where they were not.
         refined: how the whole rule was refined; None where it was not.
@@ -108,8 +108,9 @@ def distil(
     rows, rounds = todo.rollouts(0, None), []
     while True:
         number = len(rounds)
-        fronts, decider = todo.fronts(number, rows), todo.decider(number, rows)
-        choices = todo.choices(number, fronts, decider)
+        fronts, deciders = todo.fronts(number, rows), todo.deciders(number, rows)
+        choices = todo.choices(number, fronts, deciders)
+        decider = todo.decider(number, deciders, choices)
         rounds.append(todo.judged(number, rows, decider, choices))
         if number == config.rounds:
             break

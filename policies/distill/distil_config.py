@@ -9,6 +9,7 @@ from typing import Any
 from policies.congestion.rule_inputs import INPUTS
 from policies.distill.assemble import MOST_PATH, MOST_TOTAL
 from policies.distill.contexts import CONDITIONS
+from policies.distill.decider import check_balance
 from policies.distill.operon import OperonSettings
 from policies.distill.pysr import PysrSettings
 from policies.distill.refine import RefineSettings
@@ -37,6 +38,7 @@ PURPOSES: Mapping[str, str] = {
     "choice": "validation",
     "kept": "validation",
     "last kept": "validation",
+    "deciders": "validation",
     "rounds": "validation",
     "accuracy": "validation",
 }
@@ -92,6 +94,8 @@ class DistilConfig:
         choice, quick_choice: in the last round, and in those before it.
         decider_inputs: that the decider may use.
         decider_leaves: at most; what it takes is missing from the branches' operations.
+        balances: deciders are fitted with each of them (`decider.fit_decider`); in every round the
+            one that brings most is taken.
         refine: of each branch, on links of its context; None: none. An unbranched rule is refined
             by `last` only.
         last: of the assembled rule, on all links; None: none.
@@ -125,6 +129,7 @@ class DistilConfig:
     quick_choice: ChoiceSettings = field(default_factory=lambda: ChoiceSettings(100, 6))
     decider_inputs: tuple[str, ...] = tuple(INPUTS)
     decider_leaves: int = 6
+    balances: tuple[float, ...] = (0.0, 0.5, 1.0)
     refine: RefineSettings | None = field(default_factory=lambda: RefineSettings(20, 12))
     last: RefineSettings | None = field(default_factory=lambda: RefineSettings(30, 14))
     refine_links: int = 100
@@ -167,6 +172,10 @@ class DistilConfig:
         for name, most in (("terms", 30), ("leaves", MOST_LEAVES)):
             _sizes(name, getattr(self, name), most)
         whole(PART, "decider_leaves", self.decider_leaves, self.contexts, MOST_LEAVES)
+        if not isinstance(self.balances, tuple) or not self.balances:
+            raise ScenarioError(f"{PART}: balances must be a tuple of numbers from 0 to 1")
+        for balance in self.balances:
+            check_balance(balance)
         whole(PART, "most_path", self.most_path, 1, 2000)
         whole(PART, "most_total", self.most_total, 1, 2000)
         self.choice.check(f"{PART}: choice")

@@ -4,15 +4,16 @@ What the time goes into with the defaults and four contexts (an episode of 400 i
 1/300 s):
 
 - roll-outs: 1,000 links to find contexts, 3 x 300 to learn from, 300 to judge the decider; and the
-  rules of 3 rounds on 300 links each: 3,100 episodes, 10 s;
-- regressions, for each context 2 x 60,000 and 300,000 evaluations of trees: 4 x 93 s;
-- choice, of fronts of about 12: twice 12 x 25 + 6 x 100 episodes and then 12 x 200, for each
-  context: 4 x 14 s;
+  rules of 3 rounds, each with 3 deciders first, on 300 links each: 5,800 episodes, 20 s;
+- regressions, for each context and for all together 2 x 60,000 and 300,000 evaluations of trees:
+  5 x 93 s;
+- choice, of two fronts of about 12: twice 24 x 25 + 6 x 100 episodes and then 24 x 50 + 12 x 200,
+  for each context: 4 x 20 s;
 - refinement of branches, for each 20 x 12 candidates on 100 links, and 4 on 300 that are kept:
   4 x 84 s;
 - refinement of the whole: 30 x 14 candidates on 150 links, 4 on 300 that are kept: 214 s.
 
-Together 16 1/2 minutes; an unbranched rule takes 5 1/2.
+Together 19 minutes; an unbranched rule takes 5 1/2.
 """
 
 from __future__ import annotations
@@ -46,12 +47,15 @@ def expected_seconds(config: DistilConfig, contexts: int, to_find: bool = True) 
     for round_ in range(config.rounds + 1):
         quick = round_ < config.rounds
         choice = config.quick_choice if quick else config.choice
-        for context in range(contexts):
-            plan[front(round_, context)] = _regression(config, quick)
+        fronts = contexts + 1 if contexts > 1 else 1
+        for place in range(fronts):
+            plan[front(round_, place)] = _regression(config, quick)
         if contexts > 1:
-            plan[decider(round_)] = SHORT_S
+            plan |= {candidate(round_, place): SHORT_S for place in range(len(config.balances))}
         for context in range(contexts):
-            plan[chosen(round_, context)] = _choice(choice) * episode
+            plan[chosen(round_, context)] = _choice(choice, contexts > 1) * episode
+        if contexts > 1:
+            plan[decider(round_)] = len(config.balances) * config.judged_links * episode
         plan[judged(round_)] = config.judged_links * episode
         if quick:
             plan[rollouts(round_ + 1)] = config.links_per_round * episode
@@ -72,13 +76,18 @@ def rollouts(round_: int) -> str:
     return f"rollouts-{round_}"
 
 
-def front(round_: int, context: int) -> str:
-    """Return the name of the step that makes a front."""
-    return f"front-{round_}-{context}"
+def front(round_: int, place: int) -> str:
+    """Return the name of the step that makes the front of a context; after the last, of all."""
+    return f"front-{round_}-{place}"
+
+
+def candidate(round_: int, balance: int) -> str:
+    """Return the name of the step that fits a decider with one of the balances."""
+    return f"decider-{round_}-{balance}"
 
 
 def decider(round_: int) -> str:
-    """Return the name of the step that fits the decider of a round."""
+    """Return the name of the step that takes one of the deciders of a round."""
     return f"decider-{round_}"
 
 
@@ -106,11 +115,12 @@ def _regression(config: DistilConfig, quick: bool) -> float:
     return SHORT_S
 
 
-def _choice(settings: ChoiceSettings) -> float:
-    """Return how many episodes a choice takes."""
-    if settings.shortlist >= FRONT:
-        return FRONT * settings.links
-    return FRONT * settings.links / FIRST_LOOK + settings.shortlist * settings.links
+def _choice(settings: ChoiceSettings, common: bool) -> float:
+    """Return how many episodes a choice takes; `common`: from two fronts."""
+    members = 2 * FRONT if common else FRONT
+    if settings.shortlist >= members:
+        return members * settings.links
+    return members * settings.links / FIRST_LOOK + settings.shortlist * settings.links
 
 
 def _search(settings: RefineSettings, links: int, config: DistilConfig) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,11 +28,11 @@ from policies.distill.distil_files import (
 )
 from policies.distill.fitting import fit, settings_of
 from policies.distill.fronts import Candidate
-from policies.distill.judge import judge_on
+from policies.distill.judge import begun, judge_on
 from policies.distill.refine import Refined, RefineSettings, refine
 from policies.distill.rollouts import Rollouts, collect
-from policies.distill.specialists import ContextTeachers, links_of
-from policies.distill.steps import Steps, digest
+from policies.distill.specialists import ContextTeachers
+from policies.distill.steps import Steps
 from policies.distill.weights import Network
 from policies.distill.worlds import World
 from policies.rules.rule import Rule
@@ -81,7 +80,7 @@ class DistilSteps:
         seen = self.steps.do(
             "exploration",
             ROLLOUTS,
-            {**self.links, "links": config.explored, "teacher": digest_of_network(self.teacher)},
+            {**self.links, "links": config.explored, "teacher": self.teacher.digest},
             [],
             lambda: collect(config.world, self.teacher, seeds, every=every),
         )
@@ -97,7 +96,7 @@ class DistilSteps:
         """Return what labels rows on the links of these seeds."""
         if len(self.labellers) == 1:
             return self.labellers[0]
-        known = links_of(self.config.world, seeds)
+        known = begun(self.config.world, seeds).links()
         return ContextTeachers(self.contexts, self.labellers, known)
 
     def rollouts(self, round_: int, rule: Rule | None) -> Rollouts:
@@ -109,7 +108,7 @@ class DistilSteps:
             "links": config.links_per_round,
             "every": config.every,
             "mix": 1.0 if rule is None else config.mix**round_,
-            "labellers": [digest_of_network(network) for network in self.labellers],
+            "labellers": [network.digest for network in self.labellers],
         }
 
         def made() -> Rollouts:
@@ -123,8 +122,23 @@ class DistilSteps:
         return self.steps.do(plan.rollouts(round_), ROLLOUTS, told, uses, made)
 
     def fronts(self, round_: int, rows: Rollouts) -> tuple[list[Candidate], ...]:
-        """Return the candidates for each context."""
-        config, labels = self.config, label(self.contexts, rows.conditions)
+        """Return the candidates for each context: its own, and after them those for any context.
+
+        The latter are fitted on all rows. What one formula can do everywhere, every branch can.
+        """
+        labels = label(self.contexts, rows.conditions)
+        own = [
+            self._front(round_, context, rows.of_links(labels == context))
+            for context in range(len(self.contexts))
+        ]
+        if len(own) == 1:
+            return tuple(own)
+        common = self._front(round_, len(own), rows)
+        return tuple([*front, *common] for front in own)
+
+    def _front(self, round_: int, place: int, rows: Rollouts) -> list[Candidate]:
+        """Return the candidates fitted on the rows of a context, or, after the last one, of all."""
+        config = self.config
         told = {
             "method": config.method,
             "settings": settings_of(config, round_),
@@ -132,43 +146,42 @@ class DistilSteps:
             "rows": config.rows,
             "seed": config.seed,
         }
-
-        def made(context: int) -> list[Candidate]:
-            return fit(rows.of_links(labels == context), config, round_, context)
-
-        return tuple(
-            self.steps.do(
-                plan.front(round_, context),
-                FRONT,
-                told,
-                self._rows_of(round_),
-                lambda context=context: made(context),
-            )
-            for context in range(len(self.contexts))
-        )
-
-    def decider(self, round_: int, rows: Rollouts) -> Decider | None:
-        """Return what tells contexts apart; None if there is one."""
-        if len(self.contexts) == 1:
-            return None
-        config = self.config
-        names, leaves, seed = config.decider_inputs, config.decider_leaves, config.seed
         return self.steps.do(
-            plan.decider(round_),
-            DECIDER,
-            {"inputs": list(names), "leaves": leaves, "seed": seed},
+            plan.front(round_, place),
+            FRONT,
+            told,
             self._rows_of(round_),
-            lambda: fit_decider(
-                rows, label(self.contexts, rows.conditions), names, leaves, seed % 2**32
-            ),
+            lambda: fit(rows, config, round_, place),
         )
+
+    def deciders(self, round_: int, rows: Rollouts) -> list[Decider]:
+        """Return what can tell contexts apart, one per balance; none if there is one context."""
+        if len(self.contexts) == 1:
+            return []
+        config, known = self.config, label(self.contexts, rows.conditions)
+        names, leaves, seed = config.decider_inputs, config.decider_leaves, config.seed
+
+        def made(balance: float) -> Decider:
+            return fit_decider(rows, known, names, leaves, seed % 2**32, balance=balance)
+
+        return [
+            self.steps.do(
+                plan.candidate(round_, place),
+                DECIDER,
+                {"inputs": list(names), "leaves": leaves, "seed": seed, "balance": balance},
+                self._rows_of(round_),
+                lambda balance=balance: made(balance),
+            )
+            for place, balance in enumerate(config.balances)
+        ]
 
     def choices(
-        self, round_: int, fronts: Sequence[list[Candidate]], decider: Decider | None
+        self, round_: int, fronts: Sequence[list[Candidate]], deciders: Sequence[Decider]
     ) -> tuple[Choice, ...]:
-        """Return what is chosen for each context, on links of its own."""
+        """Return what is chosen for each context, on links of its own, to fit any decider."""
         config = self.config
-        path, total = room(decider, config.most_path, config.most_total)
+        rooms = [room(one, config.most_path, config.most_total) for one in deciders or [None]]
+        path, total = (min(sizes) for sizes in zip(*rooms, strict=True))
         quick = round_ < config.rounds
         settings = config.quick_choice if quick else config.choice
         seeds = links_for("choice", config.seed, settings.links, round_)
@@ -183,7 +196,7 @@ class DistilSteps:
                     "total": total,
                     "name": self._name_of(context),
                 },
-                ["contexts", plan.front(round_, context)],
+                ["contexts", *self._fronts_of(round_, context)],
                 lambda context=context: choose(
                     fronts[context],
                     self.worlds[context],
@@ -197,6 +210,29 @@ class DistilSteps:
             )
             for context in range(len(self.contexts))
         )
+
+    def decider(
+        self, round_: int, deciders: Sequence[Decider], choices: Sequence[Choice]
+    ) -> Decider | None:
+        """Return the decider with which the choices bring most; None if there is one context."""
+        if not deciders:
+            return None
+        config, rules = self.config, [choice.rule for choice in choices]
+        seeds = links_for("deciders", config.seed, config.judged_links, round_)
+
+        def made() -> Decider:
+            shares = []
+            for done, one in enumerate(deciders):
+                actor = RuleActor(self._assembled(one, rules))
+                shares.append(share_of(judge_on(actor, config.world, seeds)))
+                said = f"balance {config.balances[done]}: share {shares[-1]:.3f}"
+                self.steps.tell((done + 1) / len(deciders), said)
+            return deciders[shares.index(max(shares))]
+
+        uses = [plan.candidate(round_, place) for place in range(len(deciders))]
+        uses += [plan.chosen(round_, context) for context in range(len(self.contexts))]
+        told = {**self.links, **self._limits(), "links": config.judged_links}
+        return self.steps.do(plan.decider(round_), DECIDER, told, uses, made)
 
     def judged(
         self, round_: int, rows: Rollouts, decider: Decider | None, choices: Sequence[Choice]
@@ -312,6 +348,12 @@ class DistilSteps:
         many = len(self.contexts) > 1
         return f"{self.config.name}_{context}" if many else self.config.name
 
+    def _fronts_of(self, round_: int, context: int) -> list[str]:
+        """Return the steps that the candidates for a context come from."""
+        many = len(self.contexts) > 1
+        places = (context, len(self.contexts)) if many else (context,)
+        return [plan.front(round_, place) for place in places]
+
     def _rows_of(self, round_: int) -> list[str]:
         """Return the steps that rows of a round, and their contexts, come from."""
         return ["contexts", *(plan.rollouts(number) for number in range(round_ + 1))]
@@ -331,12 +373,3 @@ class DistilSteps:
     def _limits(self) -> dict[str, Any]:
         config = self.config
         return {"name": config.name, "path": config.most_path, "total": config.most_total}
-
-
-def digest_of_network(network: Network) -> str:
-    """Return the SHA-256 of a network's weights and of the environment that it acts in."""
-    tensors = {
-        name: [list(tensor.shape), hashlib.sha256(tensor.tobytes()).hexdigest()]
-        for name, tensor in network.tensors.items()
-    }
-    return digest({"tensors": tensors, "world": network.world.as_json()})

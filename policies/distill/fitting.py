@@ -41,13 +41,13 @@ class Task:
 
 
 def fit(rollouts: Rollouts, config: DistilConfig, round_: int, context: int) -> Front:
-    """Return the candidates for one context.
+    """Return the candidates for one context, or for any.
 
     Args:
-        rollouts: all rows of links of the context.
+        rollouts: all rows of links of the context, or all that there are.
         config: method, inputs, how many rows it sees.
         round_: number of the round; those before the last are quick.
-        context: its number.
+        context: its number; that after the last one stands for all.
 
     Raises:
         ValueError: there are too few rows or links, or none of what was found can be a rule; the

@@ -94,12 +94,19 @@ class Learner(PPO):
 
     Attributes:
         config: of the training.
+        first: the policy that it goes on from; None: it began with weights that were drawn.
         episodes: the links that it learns on.
     """
 
-    def __init__(self, config: TeacherConfig) -> None:
-        """Draw the first weights and begin on the links."""
-        self.config = config
+    def __init__(self, config: TeacherConfig, first: Network | None = None) -> None:
+        """Draw the first weights, or take those of a policy, and begin on the links.
+
+        The value network is drawn in either case: it is no part of a `Network`.
+
+        Raises:
+            ValueError: the policy has layers of other sizes than the configuration says.
+        """
+        self.config, self.first = config, first
         environments = config.world.vec_env(config.parallel)
         hidden = list(config.hidden)
         with torch.random.fork_rng(devices=[]):
@@ -127,6 +134,8 @@ class Learner(PPO):
                 device="cpu",
             )
         self.set_logger(Logger(None, []))
+        if first is not None:
+            self._take_over(first)
         self.episodes = Episodes(
             environments.batch, seeds_of("train", config.seed, config.parallel)
         )
@@ -153,14 +162,30 @@ class Learner(PPO):
 
     def network(self) -> Network:
         """Return a copy of the policy as it is now."""
-        policy: Any = self.policy
-        layers = [m for m in policy.mlp_extractor.policy_net if isinstance(m, torch.nn.Linear)]
         tensors: dict[str, NDArray[np.float32]] = {}
-        for place, layer in enumerate((*layers, policy.action_net)):
+        for place, layer in enumerate(self._layers()):
             tensors[f"w{place}"] = layer.weight.detach().numpy().T.copy()
             tensors[f"b{place}"] = layer.bias.detach().numpy().copy()
+        policy: Any = self.policy
         tensors["log_std"] = policy.log_std.detach().numpy().copy()
         return Network(tensors, self.config.world)
+
+    def _take_over(self, first: Network) -> None:
+        if first.sizes != self.config.sizes:
+            raise ValueError(
+                f"first: its layers are {first.sizes}, those of the training {self.config.sizes}"
+            )
+        policy: Any = self.policy
+        with torch.no_grad():
+            for place, layer in enumerate(self._layers()):
+                layer.weight.copy_(torch.from_numpy(first.tensors[f"w{place}"].T.copy()))
+                layer.bias.copy_(torch.from_numpy(first.tensors[f"b{place}"]))
+            policy.log_std.copy_(torch.from_numpy(first.tensors["log_std"]))
+
+    def _layers(self) -> list[torch.nn.Linear]:
+        policy: Any = self.policy
+        hidden = [m for m in policy.mlp_extractor.policy_net if isinstance(m, torch.nn.Linear)]
+        return [*hidden, policy.action_net]
 
     def _collect(self, buffer: Rollout, luck: np.random.Generator) -> tuple[float, float]:
         """Fill the buffer; return mean reward and mean ideal reward."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from policies.congestion.rule_inputs import INPUTS
+from policies.distill.constants import with_digits
 from policies.distill.fronts import HIGH, LOW, NAME, Candidate, Front, as_rule, pareto
 from policies.distill.sums import Sum, variable
 from policies.registry import nearest
@@ -22,13 +23,10 @@ from policies.rules.evaluate import evaluate_many
 from policies.rules.rule import Rule
 from policies.rules.syntax import (
     Binary,
-    Comparison,
     Expression,
     If,
-    Number,
     RuleError,
     Unary,
-    Variable,
     shown,
 )
 
@@ -256,23 +254,6 @@ def finished(expression: Expression, digits: int) -> Rule:
         expression = with_digits(rule.body, digits)
         if expression == rule.body:
             return rule
-
-
-def with_digits(node: Expression, digits: int) -> Expression:
-    """Return the expression with every number rounded to `digits` significant digits."""
-    match node:
-        case Number(value):
-            return Number(float(f"{value:.{digits}g}"))
-        case Variable():
-            return node
-        case Unary(kind, operand):
-            return Unary(kind, with_digits(operand, digits))
-        case Binary(kind, left, right):
-            return Binary(kind, with_digits(left, digits), with_digits(right, digits))
-        case If(test, then, otherwise):
-            sides = with_digits(test.left, digits), with_digits(test.right, digits)
-            branches = with_digits(then, digits), with_digits(otherwise, digits)
-            return If(Comparison(test.kind, *sides), *branches)
 
 
 def _numbers(values: ArrayLike, what: str) -> Values:

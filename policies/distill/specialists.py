@@ -1,8 +1,8 @@
 """Specialists: a teacher of its own for each context, and all of them as one labeller.
 
 SymbolicPCC trains a separate agent in each context and distils it into that context's branch
-(Sharan et al., NeurIPS 2022, Fig. 3). A specialist is trained like the teacher, from nothing, on
-links of its context alone.
+(Sharan et al., NeurIPS 2022, Fig. 3; what its agents start from is not published). A specialist is
+trained like the teacher, on links of its context alone, and may go on from the teacher.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def train_specialists(
     config: TeacherConfig,
     folder: Path,
     progress: Callable[[int, Row], None] | None = None,
+    first: Network | None = None,
 ) -> tuple[Network, ...]:
     """Train one network per context, or go on where that was interrupted.
 
@@ -44,6 +45,7 @@ def train_specialists(
         config: of each training, but for its world, of which each gets its context's links.
         folder: of the checkpoints; what is finished in it is read, not trained again.
         progress: is told the number of the context and each row of its learning curve.
+        first: the policy that each goes on from; None: from nothing.
 
     Raises:
         ValueError: a context holds no link of the world, or as `teacher.train`.
@@ -55,7 +57,7 @@ def train_specialists(
     networks = []
     for number, own in enumerate(configs):
         told = None if progress is None else partial(progress, number)
-        networks.append(train(own, folder / name_of(own), told).network)
+        networks.append(train(own, folder / name_of(own, first), told, first).network)
     return tuple(networks)
 
 
@@ -64,18 +66,11 @@ def specialised(context: Context, config: TeacherConfig) -> TeacherConfig:
     return replace(config, world=context.world(config.world))
 
 
-def name_of(config: TeacherConfig) -> str:
+def name_of(config: TeacherConfig, first: Network | None = None) -> str:
     """Return a name of a training of its own: one that differs in anything has another."""
-    digest = hashlib.sha256(canonical_json(config.as_json()).encode()).hexdigest()
+    told = config.as_json() if first is None else {**config.as_json(), "first": first.digest}
+    digest = hashlib.sha256(canonical_json(told).encode()).hexdigest()
     return f"{digest[:16]}-seed{config.seed}"
-
-
-def links_of(world: World, seeds: Sequence[int]) -> dict[str, NDArray[Any]]:
-    """Return what the links of the first episodes of these seeds are, as `Batch.links`."""
-    batch = world.batch(len(seeds))
-    batch.seed(list(seeds))
-    batch.begin()
-    return batch.links()
 
 
 class ContextTeachers:

@@ -48,7 +48,10 @@ class Trained:
 
 
 def train(
-    config: TeacherConfig, folder: Path, progress: Callable[[Row], None] | None = None
+    config: TeacherConfig,
+    folder: Path,
+    progress: Callable[[Row], None] | None = None,
+    first: Network | None = None,
 ) -> Trained:
     """Train a teacher, or go on with a training that was interrupted.
 
@@ -57,16 +60,18 @@ def train(
         folder: of its checkpoint; empty or absent for a training from nothing. A finished
             training is read from it, not done again.
         progress: is told each row of the learning curve when it is there.
+        first: a policy to go on from; None: from nothing. It is in the learning curve itself, so
+            the result is never worse on the validation links.
 
     Raises:
         ScenarioError: a parameter is out of range; the message names it.
-        ValueError: the folder holds another training, or a damaged one; or weights are no longer
-            finite.
+        ValueError: the folder holds another training, or a damaged one; weights are no longer
+            finite; or `first` has layers of other sizes.
         OSError: the folder cannot be written.
     """
     config.check()
     with fixed_threads():
-        learner = Learner(config)
+        learner = Learner(config, first)
         course = load(folder, learner) or Course()
         began = time.perf_counter() - course.seconds
         while not course.rows or course.batches < config.batches:

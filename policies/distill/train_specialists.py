@@ -2,10 +2,10 @@
 
 The teacher runs one episode on each of many links. A regression tree from the conditions of those
 links to the teacher's share of the ideal divides them into contexts: boxes of bandwidth, delay,
-queue and random loss. In each, networks of several seeds are trained by PPO on its links alone,
-from nothing, as `policies.distill.train_teacher` trains the teacher. The seed and the step are
-chosen on validation links of the context; what is reported comes from test links that nothing was
-chosen by, with the teacher's own shares on the same links beside it.
+queue and random loss. In each, networks of several seeds are trained by PPO on its links alone, as
+`policies.distill.train_teacher` trains the teacher. They go on from the teacher, so that none is
+worse than it on the validation links by which seed and step are chosen. What is reported comes from
+test links that nothing was chosen by, with the teacher's own shares on the same links beside it.
 
 Interrupted, it goes on where it was; what is done already is read from the work folder.
 """
@@ -48,6 +48,8 @@ examples:
       four contexts, one training of {PCC_RL_STEPS:,} steps each, into the folder of the weights
   python -m {MODULE} --contexts 2 --by loss_probability --seeds 3
       two contexts that differ in random loss alone; the best of three seeds in each
+  python -m {MODULE} --from-nothing
+      specialists that owe the teacher nothing
   python -m {MODULE} --steps 200000 --find-links 200 --links 50 --out build/try
       a try of a few minutes that leaves the shipped weights alone
 """
@@ -90,11 +92,12 @@ def _specialist(
 ) -> tuple[Network, dict[str, Any]]:
     """Train the seeds of a context; return the chosen network, and what is said of it."""
     trained: list[Trained] = []
+    first = None if asked.from_nothing else teacher
     for seed in range(asked.seeds):
         config = specialised(context, _config(teacher, seed, asked))
         whose = f"context {number}, seed {seed}"
-        folder = asked.work / name_of(config)
-        trained.append(train(config, folder, lambda row, whose=whose: say(whose, row)))
+        folder = asked.work / name_of(config, first)
+        trained.append(train(config, folder, lambda row, whose=whose: say(whose, row), first))
     chosen = max(trained, key=lambda one: one.best_row.score)
     world = chosen.config.world
     judged = {
@@ -109,6 +112,7 @@ def _specialist(
         **provenance(command, chosen, trained, judged),
         "network": f"specialist {number} on {world.environment}, by PPO: {context.text}",
         "context": number,
+        "first": "drawn weights" if first is None else asked.teacher.name,
         "test_stream": TEST_SEED,
         "teacher_on_the_same_links": theirs,
     }
@@ -116,7 +120,7 @@ def _specialist(
 
 def _config(teacher: Network, seed: int, asked: argparse.Namespace) -> TeacherConfig:
     config = corrected(seed=seed, total_steps=asked.steps, validation_links=asked.links)
-    return replace(config, world=teacher.world)
+    return replace(config, world=teacher.world, hidden=teacher.sizes[1:-1])
 
 
 def _origin(
@@ -167,6 +171,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=1, help="trainings per context (1)")
     parser.add_argument(
         "--steps", type=int, default=PCC_RL_STEPS, help=f"of each training ({PCC_RL_STEPS})"
+    )
+    parser.add_argument(
+        "--from-nothing", action="store_true", help="do not go on from the teacher's weights"
     )
     links = TeacherConfig.validation_links
     parser.add_argument(

@@ -8,6 +8,7 @@ SHA-256 of the tensors' file, so that the two cannot be mixed up.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ from policies.congestion.networks import FOLDER, flat_layers, read_safetensors
 from policies.distill.storage import digest_of, read_json, write_json, write_tensors
 from policies.distill.worlds import LEGACY, World
 from sim.net.envs.config import EnvConfig
+from sim.streams import canonical_json
 
 PUBLISHED = FOLDER / "aurora_icml19.safetensors"
 MOST_LAYERS, WIDEST = 8, 100_000
@@ -49,6 +51,16 @@ class Network:
     def multiplications(self) -> int:
         """Multiply-adds of one decision."""
         return sum(a * b for a, b in pairwise(self.sizes))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights and of the environment that they act in."""
+        tensors = {
+            name: [list(tensor.shape), hashlib.sha256(tensor.tobytes()).hexdigest()]
+            for name, tensor in self.tensors.items()
+        }
+        told = canonical_json({"tensors": tensors, "world": self.world.as_json()})
+        return hashlib.sha256(told.encode()).hexdigest()
 
     @cached_property
     def _layers(self) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:

@@ -55,6 +55,7 @@ def small(**changes: Any) -> DistilConfig:
         "choice": ChoiceSettings(6, 2),
         "quick_choice": ChoiceSettings(4, 2),
         "decider_leaves": 3,
+        "balances": (0.0, 0.7),
         "refine": RefineSettings(2, 4),
         "last": RefineSettings(2, 4),
         "refine_links": 4,

@@ -245,6 +245,21 @@ def test_the_most_frequent_context_is_all_that_one_leaf_tells() -> None:
     assert same == Decider(3)
 
 
+def test_a_balance_names_the_rare_context() -> None:
+    """Of 40 links 4 are rare, and the input is above 0.5 on half of the others, too."""
+    labels = (np.arange(40) < 4).astype(int)
+    rollouts = rollouts_of(40, 5, 0, loss_slow=np.where(np.arange(40) < 22, 0.9, 0.1))
+    names = ("loss_slow",)
+    plain, half, full = (
+        fit_decider(rollouts, labels, names, 2, seed=0, balance=balance) for balance in (0, 0.5, 1)
+    )
+    assert plain == Decider(0)
+    assert accuracy(plain, rollouts, labels).matrix.tolist() == [[1, 0], [1, 0]]
+    assert accuracy(full, rollouts, labels).matrix.tolist() == [[0.5, 0.5], [0.0, 1.0]]
+    # With weights n ** -1/2 the 4 rare links weigh 20 ** .5 and the 18 beside them 18 / 6 ** .5.
+    assert half == Decider(0)
+
+
 def test_neighbours_that_say_the_same_are_not_asked_apart() -> None:
     """With more leaves than there are contexts to tell, and labels that no question explains."""
     labels = labels_of(60, 2)

@@ -18,10 +18,10 @@ from policies.distill.contexts import Context, label
 from policies.distill.distil import Distilled, distil
 from policies.distill.distil_config import ChoiceSettings, links_for
 from policies.distill.distil_plan import expected_seconds
-from policies.distill.judge import judge_on
+from policies.distill.fronts import read_front
+from policies.distill.judge import begun, judge_on
 from policies.distill.refine import RefineSettings
 from policies.distill.rollouts import read_rollouts
-from policies.distill.specialists import links_of
 from policies.distill.weights import Network
 from policies.distill.worlds import World
 from policies.rules.count import operations
@@ -80,6 +80,9 @@ def test_the_result_is_what_its_parts_say(done: tuple[Path, Distilled, Watch]) -
     for refined in (*found.branches, found.refined):
         assert refined.after >= refined.before
     assert found.front == found.fronts[0]
+    common = read_front(folder / "front-1-2.json")
+    assert common
+    assert all(front[-len(common) :] == common != front for front in found.fronts)
 
 
 def test_rounds_are_judged_on_links_of_their_own(done: tuple[Path, Distilled, Watch]) -> None:
@@ -107,7 +110,7 @@ def test_rows_of_a_round_are_under_the_rule_of_the_one_before(
 def test_branches_learn_on_their_own_contexts(done: tuple[Path, Distilled, Watch]) -> None:
     _, found, _ = done
     for number, context in enumerate(found.contexts):
-        known = links_of(context.world(WORLD), list(range(50)))
+        known = begun(context.world(WORLD), list(range(50))).links()
         assert (label(found.contexts, known) == number).all()
 
 
@@ -176,13 +179,14 @@ def stops(told: Any, moment: str, goal: dict[str, int]) -> bool:
         ({"choice": ChoiceSettings(7, 2)}, "choice-1-0"),
         ({"quick_choice": ChoiceSettings(5, 2)}, "choice-0-0"),
         ({"rows": 299}, "front-0-0"),
-        ({"decider_leaves": 2}, "decider-0"),
+        ({"decider_leaves": 2}, "decider-0-0"),
+        ({"balances": (0.0, 1.0)}, "decider-0-1"),
         ({"every": 5}, "rollouts-0"),
         ({"mix": 0.5}, "rollouts-1"),
         ({"by": ("loss_probability",)}, "contexts"),
         ({"explored": 61}, "exploration"),
         ({"last": None}, "rule"),
-        ({"judged_links": 9}, "round-0"),
+        ({"judged_links": 9}, "decider-0"),
     ],
 )
 @pytest.mark.extensive
@@ -257,7 +261,7 @@ def test_specialists_give_the_labels_of_their_contexts(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("exploration*"))
     rows = read_rollouts(tmp_path / "rollouts-0.safetensors")
     seeds = links_for("rollouts", 0, config.links_per_round, 0)
-    labels = label(contexts, links_of(WORLD, seeds))
+    labels = label(contexts, begun(WORLD, seeds).links())
     both = np.stack([judge_on(network, WORLD, seeds).share for network in networks])
     assert (rows.share == both[labels, np.arange(len(seeds))]).all()
 

@@ -73,6 +73,7 @@ def test_scale_free_inputs_are_all_but_three() -> None:
         ({"inputs": ()}, "inputs must be a tuple of names"),
         ({"inputs": "loss"}, "inputs must be a tuple of names"),
         ({"inputs": ("loss", "loss")}, "inputs has a name twice"),
+        ({"balances": ()}, "balances must be a tuple of numbers"),
         ({"most_path": 0}, "most_path must be"),
         ({"choice": ChoiceSettings(1, 1)}, "choice: links must be"),
         ({"quick_choice": ChoiceSettings(8, 0)}, "quick_choice: shortlist must be"),
@@ -94,6 +95,12 @@ def test_bad_fields_are_named(change: dict[str, Any], message: str) -> None:
 def test_unknown_names_are_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(UnknownNameError, match=message):
         small(**change).check()
+
+
+@pytest.mark.parametrize("balance", [-0.1, 1.1, float("nan"), True, "1"])
+def test_balances_are_from_0_to_1(balance: Any) -> None:
+    with pytest.raises(ValueError, match="a balance must be from 0 to 1"):
+        small(balances=(0.5, balance)).check()
 
 
 def test_parts_are_checked_too() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.congestion.rule_inputs import INPUTS
+from policies.distill.constants import with_digits
 from policies.distill.fronts import as_rule
 from policies.distill.regression import (
     finished,
@@ -17,7 +18,6 @@ from policies.distill.regression import (
     pruned,
     samples,
     standard,
-    with_digits,
 )
 from policies.distill.sums import Sum, chosen, unary, variable
 from policies.rules.count import worst_path

@@ -14,11 +14,10 @@ import pytest
 from policies.distill import train_specialists as command
 from policies.distill.checkpoint import NAME
 from policies.distill.contexts import Context, find_contexts, label, read_contexts
-from policies.distill.judge import judge
+from policies.distill.judge import begun, judge
 from policies.distill.specialists import (
     CONTEXTS,
     ContextTeachers,
-    links_of,
     read_specialists,
     specialised,
     train_specialists,
@@ -47,7 +46,7 @@ def bytes_of(network: Network) -> dict[str, bytes]:
 
 
 def test_each_link_is_answered_by_the_network_of_its_context() -> None:
-    links = links_of(WORLD, seeds_of("train", 0, 80))
+    links = begun(WORLD, seeds_of("train", 0, 80)).links()
     teachers = ContextTeachers(BOXES, networks_of(), links)
     seen = np.random.default_rng(0).normal(size=(80, WORLD.inputs)).astype(np.float32)
     answers = teachers(seen)
@@ -62,7 +61,7 @@ def test_each_link_is_answered_by_the_network_of_its_context() -> None:
 def test_a_policy_of_one_context_is_its_network() -> None:
     """Also to the judge, which knows nothing of contexts."""
     network = network_of(WORLD)
-    links = links_of(WORLD, seeds_of("validation", 0, 12))
+    links = begun(WORLD, seeds_of("validation", 0, 12)).links()
     judged = judge(network, WORLD, 12)
     for name, values in judged.links.items():
         assert (links[name] == values).all()
@@ -71,7 +70,7 @@ def test_a_policy_of_one_context_is_its_network() -> None:
 
 
 def test_what_does_not_belong_together_is_refused() -> None:
-    links = links_of(WORLD, seeds_of("train", 0, 9))
+    links = begun(WORLD, seeds_of("train", 0, 9)).links()
     with pytest.raises(ValueError, match="2 networks for 3 contexts"):
         ContextTeachers(BOXES, networks_of()[:2], links)
     with pytest.raises(ValueError, match="lies in 0 of 2 contexts"):
@@ -110,6 +109,8 @@ def test_what_is_finished_is_not_trained_again(tmp_path: Path) -> None:
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     train_specialists(BOXES[:1], replace(config, gamma=0.9), tmp_path)  # gets a folder of its own
     assert len(list(tmp_path.rglob(NAME))) == 3
+    train_specialists(BOXES[:1], config, tmp_path, first=first[0])  # so does this
+    assert len(list(tmp_path.rglob(NAME))) == 4
 
 
 def test_a_context_without_links_is_refused(tmp_path: Path) -> None:
@@ -245,7 +246,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
 def test_contexts_of_the_corrected_world_can_all_be_trained_on() -> None:
     """Of a made-up share, with as many contexts as the experiments ask for at most."""
     world = corrected().world
-    links = links_of(world, seeds_of("train", 1, 300))
+    links = begun(world, seeds_of("train", 1, 300)).links()
     share = np.random.default_rng(0).normal(size=300) + np.log(links["delay_s"])
     for context in find_contexts(links, share, 8):
         config = specialised(context, corrected())

@@ -13,6 +13,7 @@ import torch
 
 from policies.distill.checkpoint import NAME
 from policies.distill.episodes import Episodes
+from policies.distill.judge import judge
 from policies.distill.learner import Learner, fixed_threads
 from policies.distill.teacher import Row, Trained, train
 from policies.distill.teacher_config import corrected, preset
@@ -206,6 +207,25 @@ def test_the_first_policy_is_pcc_rls_in_shape() -> None:
     # Orthogonal with gain sqrt(2): of 30 x 32, the rows are.
     assert first @ first.T == pytest.approx(2.0 * np.eye(30), abs=1e-5)
     assert np.linalg.norm(network.tensors["w2"]) == pytest.approx(0.01, rel=1e-4)
+
+
+def test_it_goes_on_from_a_policy_and_is_never_worse(tmp_path: Path) -> None:
+    config = small("corrected", total_steps=1024)
+    first = train(replace(config, seed=5), tmp_path / "first").network
+    assert Learner(config, first).network().digest == first.digest
+    found = train(config, tmp_path / "next", first=first)
+    fresh = train(config, tmp_path / "fresh")
+    start = judge(first, config.world, config.validation_links)
+    assert found.rows[0].validation_median == pytest.approx(start.share_median().value)
+    assert found.best_row.score >= found.rows[0].score != fresh.rows[0].score
+    assert found.last.digest != first.digest
+    again = train(config, tmp_path / "next", first=first)
+    assert again.network.digest == found.network.digest
+    for other in (None, fresh.network):
+        with pytest.raises(ValueError, match="another first policy; choose another folder"):
+            train(config, tmp_path / "next", first=other)
+    with pytest.raises(ValueError, match=r"first: its layers are .* those of the training"):
+        Learner(replace(config, hidden=(3,)), first)
 
 
 @pytest.mark.parametrize(
