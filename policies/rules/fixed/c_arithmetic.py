@@ -27,7 +27,7 @@ typedef unsigned long long u64;
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
-#define FIXED_OPAQUE(x) __asm__("" : "+r"(x)) /* no compiler makes a jump of a mask */
+#define FIXED_OPAQUE(x) __asm__ __volatile__("" : "+r"(x)) /* keeps masks masks, and the order */
 #define FIXED_READ(x) (*(const volatile s64 *)&(x)) /* here, and nowhere earlier */
 #define FIXED_FUNCTION static __always_inline __attribute__((unused))
 """

@@ -19,10 +19,13 @@ from policies.rules.rule import Rule
 from policies.rules.simplify import simplify
 from policies.rules.syntax import Comparison, Expression, RuleError
 
-HARMLESS, SMALL = 2.0**-40, 2.0**-24
-"""Shares of the action's range: what may be dropped, and what an operation may err unasked."""
+HARMLESS, NEGLIGIBLE, SMALL = 2.0**-40, 2.0**-32, 2.0**-24
+"""Shares of the action's range, see `Tolerance`."""
 MOST_INSTRUCTIONS = 24_000
 """Jumps of BPF reach 32,767 instructions; the rest is for the program around the rule."""
+MOST_ON_A_PATH = 6_000
+"""Up to here, or 150 operations and more, what clang keeps on the stack stayed within 350 bytes of
+the 512 that all programs on a call's way share."""
 INSTRUCTIONS = {
     "input": 18,
     "number": 2,
@@ -90,18 +93,34 @@ def compile_fixed(rule: Rule) -> FixedRule:
         for place, form in enumerate(inputs)
     }
     width = rule.high - rule.low
-    lowering = Lowering(rule, action, Tolerance(HARMLESS * width, SMALL * width))
-    body = lowering.result(rule.body, known)
-    count = instructions(body)
-    if count > MOST_INSTRUCTIONS:
-        raise RuleError(
-            f"rule {rule.name}: about {count} instructions in a kernel, more than "
-            f"{MOST_INSTRUCTIONS}; use fewer operations, above all sqrt, log, tanh and exp"
-        )
+    tolerance = Tolerance(HARMLESS * width, NEGLIGIBLE * width, SMALL * width)
+    lowering = Lowering(rule, action, tolerance)
+    body = lowering.result(rule.body, known, rule.high)
+    _check_size(rule.name, body)
     bound = min(body.worst + quantum(action.fraction), width)
     return FixedRule(rule, inputs, action, body, bound, lowering.margins, lowering.divisors)
 
 
 def instructions(term: Term) -> int:
     """Return how many instructions of BPF a term takes at most, both branches counted."""
-    return INSTRUCTIONS[term.kind] + sum(instructions(arg) for arg in term.args)
+    return INSTRUCTIONS[term.kind] + sum(map(instructions, term.args))
+
+
+def on_a_path(term: Term) -> int:
+    """Return how many instructions of BPF a term takes on the costliest way through branches."""
+    args = [on_a_path(arg) for arg in term.args]
+    if len(args) == 4:  # a comparison, and what is computed where it holds and where it fails
+        args = [*args[:2], max(args[2:])]
+    return INSTRUCTIONS[term.kind] + sum(args)
+
+
+def _check_size(name: str, body: Term) -> None:
+    for count, most, where in (
+        (instructions(body), MOST_INSTRUCTIONS, "in a kernel"),
+        (on_a_path(body), MOST_ON_A_PATH, "in a kernel on the costliest path"),
+    ):
+        if count > most:
+            raise RuleError(
+                f"rule {name}: about {count} instructions {where}, more than {most}; "
+                "use fewer operations, above all sqrt, log, tanh and exp, or branches"
+            )

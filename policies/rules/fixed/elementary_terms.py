@@ -30,9 +30,9 @@ def tanh(x: Term) -> Term:
     return made("tanh", (x,), TANH_BITS, ends, min(x.worst, 2.0) + functions.TANH_ERROR)
 
 
-def exp(x: Term) -> Term:
-    """Return the exponential of x, which is brought within 40 of zero."""
-    x = fitted(x, ARGUMENT_BITS, -MOST_EXP, MOST_EXP)
+def exp(x: Term, limit: float) -> Term:
+    """Return the exponential of x, which is brought into [-40, `limit`]."""
+    x = fitted(x, ARGUMENT_BITS, -MOST_EXP, limit)
     top = functions.exponent(x.high)
     fraction = EXP_BITS - top
     low, high = at_ends("exp", x, 2, top)
@@ -41,7 +41,7 @@ def exp(x: Term) -> Term:
     relative = math.expm1(min(x.worst, 1.0)) * (1.0 + functions.EXP_ERROR) + functions.EXP_ERROR
     if small_relative(relative):
         return made("exp", (x,), fraction, ends, quantum(fraction), relative, (top,))
-    most = math.exp(min(math.ldexp(x.high, -ARGUMENT_BITS) + x.worst, MOST_EXP))
+    most = math.exp(min(math.ldexp(x.high, -ARGUMENT_BITS) + x.worst, limit))
     error = most * (-math.expm1(-x.worst) + functions.EXP_ERROR) + quantum(fraction)
     return made("exp", (x,), fraction, ends, error, 0.0, (top,))
 

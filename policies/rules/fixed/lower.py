@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from policies.rules.fixed import elementary_terms, operations
+from policies.rules.fixed import demand, elementary_terms, operations
 from policies.rules.fixed.formats import Format
 from policies.rules.fixed.operations import Tolerance, comparable
 from policies.rules.fixed.terms import BITS, LossError, Term, aligned, fitted, number
@@ -27,14 +28,13 @@ from policies.rules.write import condition_text, expression_text
 Terms = Mapping[str, Term]
 """Name of an input -> its term, bounded by what the branches on the way say of it."""
 
-_Below = Callable[[Expression, Terms], Term]
+_Below = Callable[[Expression, Terms, float], Term]
 
 _UNARY = {
     "-": operations.negative,
     "abs": operations.absolute,
     "sqrt": elementary_terms.root,
     "tanh": elementary_terms.tanh,
-    "exp": elementary_terms.exp,
     "log": elementary_terms.log,
 }
 
@@ -57,38 +57,47 @@ class Lowering:
     margins: dict[Comparison, float] = field(default_factory=dict)
     divisors: dict[Expression, float] = field(default_factory=dict)
 
-    def result(self, node: Expression, known: Terms) -> Term:
+    def result(self, node: Expression, known: Terms, cap: float) -> Term:
         """Return the action: each formula at the end of its branches in the action's format.
+
+        Args:
+            node: what is left of the rule's body.
+            known: the inputs.
+            cap: above which values are alike, see `demand`.
 
         Raises:
             RuleError: a part has no safe format; the message names it and says why.
         """
         if isinstance(node, If):
-            return self._branch(node, known, self.result)
-        term = self.value(node, known)
+            return self._branch(node, known, cap, self.result)
+        term = self.value(node, known, cap)
         with _naming(expression_text(node)):
             term = fitted(term, self.action.fraction, self.rule.low, self.rule.high)
         return replace(term, note=expression_text(node))
 
-    def value(self, node: Expression, known: Terms) -> Term:
-        """Return an expression as a term; RuleError as `result`."""
+    def value(self, node: Expression, known: Terms, cap: float) -> Term:
+        """Return an expression as a term; arguments and RuleError as `result`."""
         match node:
             case Number(value):
                 return number(value)
             case Variable(name):
                 return known[name]
             case Unary(kind, operand):
-                x = self.value(operand, known)
+                x = self.value(operand, known, demand.of_operand(node, cap))
                 with _naming(expression_text(node)):
+                    if kind == "exp":
+                        return elementary_terms.exp(x, demand.exp_limit(cap))
                     return _UNARY[kind](x)
             case Binary(kind, left, right):
-                a, b = self.value(left, known), self.value(right, known)
+                caps = demand.of_operands(node, cap, self.rule.box, self.tolerance.negligible)
+                a, b = self.value(left, known, caps[0]), self.value(right, known, caps[1])
                 with _naming(expression_text(node)):
-                    return self._binary(kind, right, a, b)
+                    capped = caps[1] < bounds(right, self.rule.box).high
+                    return self._binary(kind, right, a, b, capped)
             case If():
-                return self._branch(node, known, self.value)
+                return self._branch(node, known, cap, self.value)
 
-    def _binary(self, kind: str, right: Expression, a: Term, b: Term) -> Term:
+    def _binary(self, kind: str, right: Expression, a: Term, b: Term, capped: bool) -> Term:
         tolerance = self.tolerance
         match kind:
             case "+":
@@ -99,26 +108,36 @@ class Lowering:
                 return operations.product(a, b, tolerance)
             case "/":
                 found = operations.quotient(a, b, tolerance)
-                if b.kind != "number":
-                    self._note_divisor(right, found.args[1])
-                return found
+                if b.kind == "number":
+                    return found
+                self._note_divisor(right, found.args[1])
+                more = tolerance.negligible if capped else 0.0
+                return replace(found, error=found.error + more)
             case _:
                 return operations.extreme(a, b, kind, tolerance)
+
+    def _note_margin(self, condition: Comparison, margin: float) -> None:
+        """Note how near the sides of a comparison may come; anything if caps may have moved one."""
+        box = self.rule.box
+        sides = bounds(condition.left, box), bounds(condition.right, box)
+        margin = margin if margin < min(map(demand.gap, sides)) else math.inf
+        self.margins[condition] = max(margin, self.margins.get(condition, 0.0))
 
     def _note_divisor(self, node: Expression, term: Term) -> None:
         """Note how near to zero a divisor may change sign; `term` is what is divided by."""
         if _may_change_sign(node, term, self.rule.box):
             self.divisors[node] = max(term.worst, self.divisors.get(node, 0.0))
 
-    def _branch(self, node: If, known: Terms, below: _Below) -> Term:
+    def _branch(self, node: If, known: Terms, cap: float, below: _Below) -> Term:
         condition = node.condition
-        left, right = (self.value(side, known) for side in (condition.left, condition.right))
+        caps = demand.of_sides(condition, self.rule.box)
+        left = self.value(condition.left, known, caps[0])
+        right = self.value(condition.right, known, caps[1])
         with _naming(text := condition_text(condition)):
             left, right = comparable(left, right, condition.kind, self.tolerance)
-        margin = max(left.worst + right.worst, self.margins.get(condition, 0.0))
-        self.margins[condition] = margin
-        then = below(node.then, narrowed(known, condition, left, right, True))
-        otherwise = below(node.otherwise, narrowed(known, condition, left, right, False))
+        self._note_margin(condition, left.worst + right.worst)
+        then = below(node.then, narrowed(known, condition, left, right, True), cap)
+        otherwise = below(node.otherwise, narrowed(known, condition, left, right, False), cap)
         with _naming(expression_text(node)):
             then, otherwise = aligned(then, otherwise, BITS - 1, self.tolerance.harmless)
         return Term(

@@ -39,10 +39,12 @@ class Tolerance:
 
     Attributes:
         harmless: a magnitude that no action shows.
+        negligible: a quotient that may count as nothing, where its divisor is so large.
         small: an error that is not worth a costlier multiplication.
     """
 
     harmless: float
+    negligible: float
     small: float
 
 

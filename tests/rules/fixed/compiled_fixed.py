@@ -1,4 +1,4 @@
-"""Rules in integers, compiled: for user space with undefined behaviour trapped, and for BPF."""
+"""Rules in integers, compiled for user space with undefined behaviour trapped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.setup.programs import run_program
-from policies.rules.fixed.c_source import BPF_FLAGS, c_fixed
+from policies.rules.fixed.c_source import c_fixed
 from policies.rules.fixed.compile import FixedRule
 
 STRICT = ("-Wall", "-Wextra", "-Werror")
@@ -56,37 +56,3 @@ def _decider(function: Callable[..., object]) -> Callable[[Rows], Rows]:
         return actions
 
     return decide
-
-
-BPF_PROGRAM = """\
-struct context { s64 inputs[@WIDTH@]; s64 action; };
-__attribute__((section("classifier"), used)) int decide_@NAME@(struct context *context)
-{
-    context->action = @NAME@(context->inputs);
-    return 0;
-}
-"""
-
-
-def bpf_instructions(folder: Path, fixed: FixedRule) -> int:
-    """Compile a rule for BPF and return how many instructions it takes."""
-    tail = BPF_PROGRAM.replace("@WIDTH@", str(len(fixed.inputs))).replace("@NAME@", "decide")
-    source, made = folder / "bpf.c", folder / "bpf.o"
-    source.write_text(c_fixed(fixed, "decide") + tail, encoding="utf-8")
-    run_program(["clang", *BPF_FLAGS, *STRICT, "-c", source, "-o", made], timeout_s=120)
-    data = made.read_bytes()
-    return _section_size(data, b"classifier") // 8
-
-
-def _section_size(elf: bytes, name: bytes) -> int:
-    """Return the bytes of a section of a 64-bit little-endian ELF file (System V gABI, ch. 4)."""
-    table = int.from_bytes(elf[40:48], "little")
-    count = int.from_bytes(elf[60:62], "little")
-    names = int.from_bytes(elf[62:64], "little")
-    headers = [elf[table + 64 * n : table + 64 * (n + 1)] for n in range(count)]
-    strings = int.from_bytes(headers[names][24:32], "little")
-    for header in headers:
-        at = strings + int.from_bytes(header[:4], "little")
-        if elf[at : elf.index(b"\0", at)] == name:
-            return int.from_bytes(header[32:40], "little")
-    raise AssertionError(f"no section {name!r}")
