@@ -73,12 +73,17 @@ class Decision:
                 )
 
     def header(self) -> str:
-        """Return rule.h: the function, and `decide_on`, which hands it its inputs of the table."""
+        """Return rule.h: the function, and `decide_on`, which hands it its inputs of the table.
+
+        `decide_on` is a global function: the verifier looks at it once and alone, whatever led to
+        its call. Otherwise ways through the program would multiply with those through the rule.
+        """
         places = list(INPUTS)
-        lines = [self.source, "static __always_inline s64 decide_on(const s64 *table)", "{"]
+        lines = [self.source, "__noinline s64 decide_on(struct dp_memory *m)", "{"]
         lines.append(f"\ts64 given[{max(1, len(self.inputs))}] = {{0}};\n")
+        lines.append("\tif (!m)\n\t\treturn 0;")
         for i, (name, bits) in enumerate(zip(self.inputs, self.input_bits, strict=True)):
-            value = _shifted(f"table[{places.index(name)}]", bits - Q_INPUT)
+            value = _shifted(f"m->table[{places.index(name)}]", bits - Q_INPUT)
             lines.append(f"\tgiven[{i}] = {value}; /* {name} */")
         lines.append(f"\tconst s64 action = {self.function}(given);")
         lines.append(f"\treturn {_shifted('action', Q_UNIT - self.action_bits)};\n}}\n")

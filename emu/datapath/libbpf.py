@@ -41,6 +41,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "bpf_map_update_elem": (ctypes.c_int, [ctypes.c_int, _pointer, _pointer, ctypes.c_uint64]),
     "bpf_map_lookup_elem": (ctypes.c_int, [ctypes.c_int, _pointer, _pointer]),
     "ring_buffer__new": (_pointer, [ctypes.c_int, _SAMPLE, _pointer, _pointer]),
+    "ring_buffer__consume": (ctypes.c_int, [_pointer]),
     "ring_buffer__poll": (ctypes.c_int, [_pointer, ctypes.c_int]),
     "ring_buffer__free": (None, [_pointer]),
     "libbpf_set_print": (_pointer, [_PRINT]),
@@ -198,12 +199,14 @@ class Ring:
             raise DatapathError(f"ring {name!r} cannot be read: {_reason()}")
 
     def poll(self, timeout_ms: int) -> int:
-        """Take what is there, waiting for the first record at most so long; return how many.
+        """Take what is there; if that is nothing, wait so long for a record; return how many.
 
         Raises:
             DatapathError: reading failed. Whatever `take` raises.
         """
-        count = self._lib.ring_buffer__poll(self._ring, timeout_ms)
+        count = self._lib.ring_buffer__consume(self._ring)  # a record need not wake anybody
+        if count == 0 and self._failure is None:
+            count = self._lib.ring_buffer__poll(self._ring, timeout_ms)
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure

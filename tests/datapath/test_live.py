@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,12 @@ from emu.datapath.agent import Agent
 from emu.datapath.decision import Decision, compiled
 from emu.datapath.loading import Datapath
 from emu.datapath.problems import DatapathError, RefusedError
-from emu.datapath.records import BEGAN, ENDED, INTERVAL, RECORD, interval_row
+from emu.datapath.records import BEGAN, ENDED, INTERVAL, RECORD, flow_row, interval_row
 from emu.datapath.settings import Settings, step_log2
-from policies.congestion import interval_features, rule_inputs
+from policies.congestion import base, interval_features, rule_inputs
 from policies.congestion.base import CONTROLLERS
 from policies.congestion.steering import DEFAULTS
+from policies.congestion.symbolic import Symbolic
 from policies.rules.count import operations
 from policies.rules.evaluate import evaluate
 from policies.rules.fixed.compile import compile_fixed
@@ -57,7 +60,8 @@ def run(datapath: Datapath, agent: Agent | None = None, **flow: Any) -> tuple[An
     records = []
     while process.poll() is None:
         records += agent.serve(datapath, 50) if agent else datapath.poll(50)
-    records += datapath.poll(50)
+    for _ in range(2):
+        records += datapath.poll(50)
     return np.array(records, RECORD), world.finish(process)
 
 
@@ -136,7 +140,26 @@ def replayed(rows: Any) -> Iterator[tuple[Any, list[int], Any]]:
         yield record, memory.table, floats
 
 
-def test_a_rule_decides_in_the_kernel_as_it_does_in_floats() -> None:
+def simulated(rows: Any, folder: Path) -> Iterator[tuple[Any, float]]:
+    """Yield (record, rate) with the rate that the simulators' controller sets after it.
+
+    Each step begins at the kernel's rate, so that one near miss does not pull all others along.
+    """
+    path = folder / "probe.rule"
+    path.write_text(PROBE, encoding="utf-8")
+
+    class Probe(Symbolic, rule=path):
+        """The rule as a controller."""
+
+    state, constants = np.zeros(len(Probe.state)), Probe.constants({"start_bps": 3e6})
+    Probe.init(state, flow_row(rows[0], math.nan), constants)
+    for record in rows:
+        state[base.PACING_BPS] = float(record["interval_rate_bps"])
+        Probe.on_interval(state, interval_row(record), constants)
+        yield record, state[base.PACING_BPS]
+
+
+def test_a_rule_decides_in_the_kernel_as_it_does_in_floats(tmp_path: Path) -> None:
     rule = parse_rule(PROBE)
     settings = Settings("tri_t_rule", {"start_bps": 3e6})
     with Datapath(settings, compiled(rule)) as datapath:
@@ -166,6 +189,11 @@ def test_a_rule_decides_in_the_kernel_as_it_does_in_floats() -> None:
         )
         assert int(record["rate_bps"]) == rate >> integers.Q_BPS
     assert near <= 1, "beside a branch's boundary the integers may decide otherwise"
+    strangers = sum(
+        abs(int(record["rate_bps"]) / wanted - 1.0) > 1e-5
+        for record, wanted in simulated(rows, tmp_path)
+    )
+    assert strangers <= 1, "the simulators' controller would have set other rates"
     actions = rows["action"][rows["acted"] == 1]
     assert 0.7 in np.round(actions / 2**integers.Q_UNIT, 3)
     assert len(set(actions)) > 5

@@ -15,6 +15,7 @@ import pytest
 
 from emu.datapath import machine, registry
 from emu.datapath.problems import DatapathError
+from experiments import cli
 from experiments.paths import ROOT
 from tests.needs import need_datapath
 
@@ -186,8 +187,26 @@ def test_load_list_unload_from_the_command_line() -> None:
         (("unload",), "say either the name of a datapath or --stale"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(words: Any, said: str) -> None:
-    done = triptych(*words)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_what_cannot_be_done_is_said_in_one_line(
+    words: Any, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["triptych", "datapath", *words])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [(), ("build",), ("load",), ("unload",), ("list",)])
+def test_help_teaches(
+    words: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["triptych", "datapath", *words, "--help"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code
+    told = capsys.readouterr().out
+    assert len(told.splitlines()) > 5
+    assert words or "triptych datapath load" in " ".join(told.split())

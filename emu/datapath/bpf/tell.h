@@ -40,7 +40,10 @@ static __always_inline void describe_interval(struct dp_record *r, const struct 
 	r->app_limited = v->app_limited;
 }
 
-/* Tell of an interval; of the running one, whose counts are not complete, but for TOLD_INTERVAL. */
+/* Tell of an interval; of the running one, whose counts are not complete, but for TOLD_INTERVAL.
+ * An agent is woken at once; whoever only watches a rule looks from time to time, as waking costs
+ * the kernel more than deciding.
+ */
 static __noinline int tell(struct sock *sk, struct dp_flow *f, u32 number, u32 kind, u64 now_us)
 {
 	struct dp_record *r = bpf_ringbuf_reserve(&told, sizeof(*r), 0);
@@ -54,7 +57,7 @@ static __noinline int tell(struct sock *sk, struct dp_flow *f, u32 number, u32 k
 	describe_interval(r, slot(f, number));
 	for (int i = 0; i < INPUT_COUNT; i++)
 		r->table[i] = f->memory.table[i];
-	bpf_ringbuf_submit(r, 0);
+	bpf_ringbuf_submit(r, RULE_MODE ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
 	return 0;
 }
 
