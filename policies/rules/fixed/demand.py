@@ -62,7 +62,7 @@ def of_operands(node: Binary, cap: float, box: Box, negligible: float) -> tuple[
             return math.inf, cap / c
         case Binary("/", _, Number(c)) if c >= EPS:
             return cap * c, math.inf
-        case Binary("/") if right.low >= EPS:
+        case Binary("/") if right.low >= EPS and negligible > 0.0:
             return math.inf, max(-left.low, left.high) / negligible
         case _:
             return math.inf, math.inf
