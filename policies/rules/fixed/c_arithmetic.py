@@ -41,6 +41,16 @@ FIXED_FUNCTION s64 fixed_sign(s64 x)
     return mask;
 }
 
+/* 1 if x is below zero, else 0. A mask that meets a constant would part the verifier's way in two
+ * (Linux takes `x >> 63 & constant` for a condition); a product does not.
+ */
+FIXED_FUNCTION u64 fixed_below(s64 x)
+{
+    u64 flag = (u64)x >> 63;
+    FIXED_OPAQUE(flag);
+    return flag;
+}
+
 /* Operands are within 2^62 of zero, but for those of `fixed_input`. */
 FIXED_FUNCTION s64 fixed_min(s64 a, s64 b) { return b + ((a - b) & fixed_sign(a - b)); }
 FIXED_FUNCTION s64 fixed_max(s64 a, s64 b) { return a - ((a - b) & fixed_sign(a - b)); }
@@ -89,9 +99,9 @@ FIXED_FUNCTION s64 fixed_root(s64 x)
 {
     s64 root = 0, bit = 1LL << 60;
     for (int i = 0; i < 31; i++) {
-        const s64 less = x - root - bit, fits = ~fixed_sign(less);
-        x = (less & fits) | (x & ~fits);
-        root = (root >> 1) + (bit & fits);
+        const u64 fits = 1 ^ fixed_below(x - root - bit);
+        x -= (root + bit) * (s64)fits;
+        root = (root >> 1) + bit * (s64)fits;
         bit >>= 2;
     }
     return root;
@@ -128,9 +138,9 @@ FIXED_FUNCTION s64 fixed_log(s64 x, int fraction)
     s64 k = 63 - fraction, step;
 @NORMAL@
     s64 f = (s64)(m >> 32); /* 1 to 2, 31 fractional bits */
-    const s64 large = fixed_sign(@SQRT_TWO@ - f);
-    f = (f >> (large & 1)) - (1LL << 31);
-    k -= large;
+    const u64 large = fixed_below(@SQRT_TWO@ - f);
+    f = (f >> large) - (1LL << 31);
+    k += (s64)large;
     s64 q = @FIRST@;
 @STEPS@
     return k * @LN2@ + ((q * f + (1LL << 20)) >> 21);
@@ -138,7 +148,7 @@ FIXED_FUNCTION s64 fixed_log(s64 x, int fraction)
 #endif
 """
 _NORMAL = """\
-    step = fixed_sign((s64)(m >> {rest}) - 1) & {step};
+    step = (s64)fixed_below((s64)(m >> {rest}) - 1) * {step};
     m <<= step;
     k -= step;"""
 
