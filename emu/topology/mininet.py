@@ -14,12 +14,10 @@ from pathlib import Path
 from types import ModuleType
 
 from emu.problems import EmulationError
-from experiments.setup.packages import PROGRAMS, find_program
-
-FOLDERS = (Path("/usr/lib/python3/dist-packages"), Path("/usr/local/lib/python3/dist-packages"))
+from experiments.setup.packages import PROGRAMS, PYTHON_FOLDERS, find_program
 
 
-def load(module: str, folders: tuple[Path, ...] = FOLDERS) -> ModuleType:
+def load(module: str, folders: tuple[str, ...] = PYTHON_FOLDERS) -> ModuleType:
     """Return a module of Mininet, such as "net" or "node".
 
     Raises:
@@ -37,7 +35,7 @@ def load(module: str, folders: tuple[Path, ...] = FOLDERS) -> ModuleType:
             ) from None
 
 
-def _load_package(folders: tuple[Path, ...]) -> None:
+def _load_package(folders: tuple[str, ...]) -> None:
     lacking = []
     for name in ("mn", "ifconfig", "ip", "ethtool", "ping"):
         if find_program(name) is None:
@@ -47,7 +45,7 @@ def _load_package(folders: tuple[Path, ...]) -> None:
         names = ", ".join(row.name for row in lacking)
         raise EmulationError(f"emulation needs {names}: apt-get install {packages}")
     for folder in folders:
-        init = folder / "mininet" / "__init__.py"
+        init = Path(folder) / "mininet" / "__init__.py"
         if init.is_file():
             spec = importlib.util.spec_from_file_location(
                 "mininet", init, submodule_search_locations=[str(init.parent)]

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 from experiments.setup import SetupError
 
+PYTHON_FOLDERS = ("/usr/lib/python3/dist-packages", "/usr/local/lib/python3/dist-packages")
+"""Where Debian keeps Python packages (Mininet's)."""
+
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where Debian keeps what only root has on its PATH (`tc`, `bpftool`)."""
 

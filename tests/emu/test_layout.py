@@ -160,7 +160,7 @@ def test_missing_mininet_is_told_with_its_package(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "mininet", raising=False)
     monkeypatch.setattr(mininet, "find_program", lambda name: "/x")
     with pytest.raises(EmulationError, match="package is missing: apt-get install mininet"):
-        mininet.load("net", (tmp_path,))
+        mininet.load("net", (str(tmp_path),))
     monkeypatch.setattr(mininet, "find_program", packages.find_program)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(packages, "SBIN", "")
