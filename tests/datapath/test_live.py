@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,9 @@ from policies.rules.parse import parse_rule
 from tests.datapath import world
 from tests.needs import need_datapath
 
+OURS = f"t{os.getpid()}_"
+"""Names hold for the whole machine, and another run of these tests may be at work on it."""
+
 pytestmark = [pytest.mark.root, pytest.mark.extensive]
 
 PROBE = """triptych-rule 1
@@ -50,7 +54,7 @@ else tanh(0.3 - 0.05 * min_rtt_ms + 0.01 * send_ratio_change) / log(3 + latency_
 def _here() -> Iterator[None]:
     need_datapath()
     yield
-    left = [name for name in machine.available() if name.startswith("tri_t")]
+    left = [name for name in machine.available() if name.startswith(OURS)]
     assert not left, "registrations outlive their test"
 
 
@@ -84,7 +88,7 @@ def check_conservation(records: Any, slack: int) -> None:
 
 def test_an_agent_holds_a_fixed_rate() -> None:
     agent = Agent(CONTROLLERS.get("fixed"), {"rate_bps": 8e6})
-    with Datapath(agent.settings("tri_t_fixed")) as datapath:
+    with Datapath(agent.settings(OURS + "fixed")) as datapath:
         records, arrived = run(datapath, agent, seconds=3.0, mbps=20, limit_bytes=60_000)
         assert datapath.missed == 0
     assert arrived["wire_bps"] == pytest.approx(8e6, rel=0.03)
@@ -94,14 +98,14 @@ def test_an_agent_holds_a_fixed_rate() -> None:
     check_conservation(records, slack=0)
     rows = intervals(records)[5:]
     assert (rows["interval_rate_bps"] == 8_000_000).all()
-    assert np.median(rows["end_us"] - rows["start_us"]) == pytest.approx(11e3, rel=0.2)
+    assert 10e3 <= np.median(rows["end_us"] - rows["start_us"]) < 30e3, "the first ACK after 10 ms"
     assert 1448 * int(rows["acked"].sum()) <= arrived["total"]
     assert 1448 * int(rows["acked"].sum()) >= 0.9 * arrived["total"]
 
 
 def test_too_high_a_rate_loses_what_the_link_cannot_carry() -> None:
     agent = Agent(CONTROLLERS.get("fixed"), {"rate_bps": 12e6})
-    with Datapath(agent.settings("tri_t_high")) as datapath:
+    with Datapath(agent.settings(OURS + "high")) as datapath:
         records, arrived = run(datapath, agent, seconds=3.0, mbps=10, limit_bytes=30_000)
     assert arrived["wire_bps"] == pytest.approx(10e6, rel=0.05)
     check_conservation(records, slack=0)
@@ -112,7 +116,7 @@ def test_too_high_a_rate_loses_what_the_link_cannot_carry() -> None:
 
 def test_vivace_by_an_agent_counts_packets_where_they_were_sent() -> None:
     agent = Agent(CONTROLLERS.get("vivace"))
-    with Datapath(agent.settings("tri_t_viv")) as datapath:
+    with Datapath(agent.settings(OURS + "viv")) as datapath:
         records, arrived = run(datapath, agent, seconds=4.0, mbps=20, limit_bytes=60_000)
     rows = intervals(records)
     np.testing.assert_array_equal(rows["acked"] + rows["lost"], rows["sent"])
@@ -161,7 +165,7 @@ def simulated(rows: Any, folder: Path) -> Iterator[tuple[Any, float]]:
 
 def test_a_rule_decides_in_the_kernel_as_it_does_in_floats(tmp_path: Path) -> None:
     rule = parse_rule(PROBE)
-    settings = Settings("tri_t_rule", {"start_bps": 3e6})
+    settings = Settings(OURS + "rule", {"start_bps": 3e6})
     with Datapath(settings, compiled(rule)) as datapath:
         records, arrived = run(datapath, seconds=4.0, mbps=20, limit_bytes=60_000)
         assert datapath.missed == 0
@@ -222,8 +226,8 @@ def test_a_rule_of_150_operations_passes_the_verifier() -> None:
     text += f"else if min_rtt_ms < 50 then (if send_ratio < 2 then {c} else {d}) else {e}"
     rule = parse_rule(text)
     assert 100 <= operations(rule).total <= 150
-    with Datapath(Settings("tri_t_large"), compiled(rule)):
-        assert "tri_t_large" in machine.available()
+    with Datapath(Settings(OURS + "large"), compiled(rule)):
+        assert OURS + "large" in machine.available()
 
 
 def test_a_rule_that_the_verifier_refuses() -> None:
@@ -231,7 +235,7 @@ def test_a_rule_that_the_verifier_refuses() -> None:
     reads = "static __always_inline s64 decide(const s64 *x)\n{\n\treturn *(const s64 *)x[0];\n}\n"
     wild = Decision("wild", reads, "decide", ("loss",), (24,), 24)
     with pytest.raises(RefusedError, match="rule 'wild': the verifier refused the program") as said:
-        Datapath(Settings("tri_t_wild"), wild)
+        Datapath(Settings(OURS + "wild"), wild)
     assert "\n" not in str(said.value)
     assert len(said.value.log) > 100
 
@@ -239,9 +243,9 @@ def test_a_rule_that_the_verifier_refuses() -> None:
 def test_a_name_that_is_taken() -> None:
     agent = Agent(CONTROLLERS.get("fixed"), {"rate_bps": 1e6})
     with (
-        Datapath(agent.settings("tri_t_twice")),
-        pytest.raises(DatapathError, match="'tri_t_twice' is taken"),
+        Datapath(agent.settings(OURS + "twice")),
+        pytest.raises(DatapathError, match=f"'{OURS}twice' is taken"),
     ):
-        Datapath(agent.settings("tri_t_twice"))
+        Datapath(agent.settings(OURS + "twice"))
     with pytest.raises(DatapathError, match="'cubic' is taken"):
         Datapath(agent.settings("cubic"))

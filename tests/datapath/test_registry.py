@@ -19,6 +19,8 @@ from experiments import cli
 from experiments.paths import ROOT
 from tests.needs import need_datapath
 
+KILLED, LOADED = f"t{os.getpid()}_k", f"t{os.getpid()}_c"
+"""Names hold for the whole machine, and another run of these tests may be at work on it."""
 GENTLE = ROOT / "policies" / "congestion" / "rules" / "gentle.rule"
 
 
@@ -125,21 +127,21 @@ def vanished(name: str) -> bool:
 @pytest.mark.extensive
 def test_killed_at_any_moment_nothing_leaks() -> None:
     need_datapath()
-    with start_holder("tri_t_kill") as process:
+    with start_holder(KILLED) as process:
         began = time.monotonic()
         assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["name"] == "tri_t_kill"
+        assert json.loads(process.stdout.readline())["name"] == KILLED
         took_s = time.monotonic() - began
-        assert "tri_t_kill" in machine.available()
+        assert KILLED in machine.available()
         process.kill()
-    assert vanished("tri_t_kill")
-    assert registry.reap() == ["tri_t_kill"]
+    assert vanished(KILLED)
+    assert registry.reap() == [KILLED]
     draws = random.Random(5)
     for _ in range(6):
-        with start_holder("tri_t_kill") as process:
+        with start_holder(KILLED) as process:
             time.sleep(draws.uniform(0.5, 1.1) * took_s)
             process.kill()
-        assert vanished("tri_t_kill")
+        assert vanished(KILLED)
         registry.reap()
         assert registry.entries() == []
 
@@ -154,23 +156,23 @@ def triptych(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.extensive
 def test_load_list_unload_from_the_command_line() -> None:
     need_datapath()
-    done = triptych("load", str(GENTLE), "--name", "tri_t_cli", "--json")
+    done = triptych("load", str(GENTLE), "--name", LOADED, "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["name"] == "tri_t_cli"
+    assert json.loads(done.stdout)["name"] == LOADED
     try:
-        assert "tri_t_cli" in machine.available()
+        assert LOADED in machine.available()
         listed = json.loads(triptych("list", "--json").stdout)["datapaths"]
-        assert [(row["name"], row["what"]) for row in listed] == [("tri_t_cli", "rule gentle")]
-        again = triptych("load", str(GENTLE), "--name", "tri_t_cli")
+        assert [(row["name"], row["what"]) for row in listed] == [(LOADED, "rule gentle")]
+        again = triptych("load", str(GENTLE), "--name", LOADED)
         assert (again.returncode, again.stdout) == (2, "")
         assert again.stderr.splitlines() == [
-            "the name 'tri_t_cli' is taken; choose another with --name"
+            f"the name {LOADED!r} is taken; choose another with --name"
         ]
     finally:
-        done = triptych("unload", "tri_t_cli")
+        done = triptych("unload", LOADED)
     assert done.returncode == 0, done.stderr
-    assert vanished("tri_t_cli")
-    assert triptych("unload", "tri_t_cli").returncode == 2
+    assert vanished(LOADED)
+    assert triptych("unload", LOADED).returncode == 2
 
 
 @pytest.mark.parametrize(
