@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -110,9 +111,11 @@ def started_busy() -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def marker(monkeypatch):
-    """A variable that all descendants of this test inherit."""
+def marker(monkeypatch, tmp_path):
+    """A variable that all descendants of this test inherit, and a folder of temporary files."""
     value = uuid.uuid4().hex
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setenv("TRIPTYCH_TEST_MARKER", value)
     return value
 
@@ -143,7 +146,7 @@ def outside() -> dict[str, object]:
         "interfaces": Path("/proc/net/dev").read_text().count("\n"),
         "mounts": Path("/proc/self/mounts").read_text(),
         "named namespaces": sorted(os.listdir(netns)) if netns.is_dir() else [],
-        "temporary files": sorted(p.name for p in Path("/tmp").glob("triptych-*")),
+        "temporary files": sorted(path.name for path in Path(tempfile.gettempdir()).glob("*")),
         "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
         "folder": sorted(path.name for path in inside.folder().glob("*")),
     }
