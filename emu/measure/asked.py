@@ -18,6 +18,8 @@ class Asked:
 
     Attributes:
         rtt_ns: of a ping on the empty path.
+        delay_ns: of that, what is not the ping's own transmission: the kernel's token buckets let
+            one packet pass an idle link at once.
         rate_bps: of whole frames when overloaded; None: a capacity varies, or nothing limits.
         queue_ns: what a full queue of the bottleneck adds to the delay; None: more than one link.
         loss: share of packets that random loss takes.
@@ -25,6 +27,7 @@ class Asked:
     """
 
     rtt_ns: float
+    delay_ns: float
     rate_bps: float | None
     queue_ns: float | None
     loss: float
@@ -38,7 +41,8 @@ def asked(layout: Layout, source: str, target: str) -> Asked:
         EmulationError: there is no such host.
     """
     out, back = layout.path(source, target), layout.path(target, source)
-    rtt_ns = sum(link.delay_ns + _service_ns(link, PING_BYTES) for link in (*out, *back))
+    delay_ns = float(sum(link.delay_ns for link in (*out, *back)))
+    rtt_ns = delay_ns + sum(_service_ns(link, PING_BYTES) for link in (*out, *back))
     constant = [link for link in out if isinstance(link.capacity, Constant)]
     rate = min((_rate(link) for link in constant), default=None)
     if len(constant) != len(out):
@@ -46,7 +50,7 @@ def asked(layout: Layout, source: str, target: str) -> Asked:
     passes = math.prod(1.0 - loss_share(link.loss) for link in out)
     burst = max((_burst(link.loss) for link in out), default=1.0)
     queue_ns = _queue_ns(out[0]) if rate is not None and len(out) == 1 else None
-    return Asked(rtt_ns, rate, queue_ns, 1.0 - passes, burst)
+    return Asked(rtt_ns, delay_ns, rate, queue_ns, 1.0 - passes, burst)
 
 
 def loss_share(loss: Loss | None) -> float:

@@ -163,7 +163,7 @@ def _check_rtt(path: str, wanted: Asked, found: float, tolerance: Tolerance) -> 
     slack = max(tolerance.rtt_ns, tolerance.rtt_share * wanted.rtt_ns)
     if found == math.inf:
         raise EmulationError(f"{path}: no ping came back; an interface or a shaper is not up")
-    if not wanted.rtt_ns - 1e5 <= found <= wanted.rtt_ns + slack:
+    if not wanted.delay_ns - 1e5 <= found <= wanted.rtt_ns + slack:
         shorter = "the delay did not take hold: does the kernel have netem, does the relay run?"
         longer = "the machine is too busy, or the relay has no real-time priority"
         raise EmulationError(
