@@ -20,14 +20,15 @@ class Asked:
         rtt_ns: of a ping on the empty path.
         rate_bps: of whole frames when overloaded; None: a capacity varies, or nothing limits.
         queue_ns: what a full queue of the bottleneck adds to the delay; None: more than one link.
-        loss: share of packets that random loss takes.
+        loss: share of packets that random loss takes; None: not measured, for a queue so short that
+            an even stream overruns it.
         loss_burst: variance of the number lost, against independent losses.
     """
 
     rtt_ns: float
     rate_bps: float | None
     queue_ns: float | None
-    loss: float
+    loss: float | None
     loss_burst: float = 1.0
 
 
