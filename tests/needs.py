@@ -52,8 +52,8 @@ def need_datapath() -> None:
 def _need_with_root(*names: str) -> None:
     """Skip without root; fail where a thing is lacking all the same.
 
-    A machine that gives root can have the rest by `apt-get install`: otherwise real packets and what
-    runs in the kernel would go untested in silence.
+    A machine that gives root can have the rest by `apt-get install`: otherwise real packets and
+    what runs in the kernel would go untested in silence.
     """
     need("root")
     for name in names:

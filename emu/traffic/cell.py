@@ -1,4 +1,4 @@
-"""One cell: a bottleneck, its flows, so many seconds; measured first, then run, then accounted for."""
+"""One cell: a bottleneck and its flows for so many seconds, on a link that was measured first."""
 
 from __future__ import annotations
 
@@ -114,13 +114,13 @@ def run(cell: Cell, folder: Path) -> Emulated:
 def _check_after(counters: Counters) -> None:
     if counters.missed or counters.oversized:
         raise EmulationError(
-            f"the relay missed {counters.missed} packets, and {counters.oversized} were larger than "
-            "an Ethernet frame; the machine is too busy, or a sender's offloads are on"
+            f"the relay missed {counters.missed} packets, and {counters.oversized} were larger "
+            "than an Ethernet frame; the machine is too busy, or a sender's offloads are on"
         )
     if counters.late_mean_ns > LATEST_NS:
         raise EmulationError(
-            f"packets left {counters.late_mean_ns / 1e6:.2f} ms late on average; the machine is too "
-            "busy, or the relay has no real-time priority"
+            f"packets left {counters.late_mean_ns / 1e6:.2f} ms late on average; the machine is "
+            "too busy, or the relay has no real-time priority"
         )
 
 

@@ -7,8 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from emu.problems import EmulationError
@@ -127,7 +127,7 @@ def _report(client: subprocess.Popen[str], name: str) -> iperf.Report | None:
 
 
 def _prepare(network: Network, index: int) -> None:
-    """Let the kernel's buffers grow beyond any path here, so that none of them is the bottleneck."""
+    """Let the kernel's buffers grow beyond any path here: none of them is to be the bottleneck."""
     sizes = f"4096 131072 {_MOST_BUFFER}"
     for host in (f"s{index + 1}", f"r{index + 1}"):
         lines = [f"echo '{sizes}' > /proc/sys/net/ipv4/tcp_{way}mem" for way in "rw"]
@@ -176,9 +176,5 @@ def _check_alive(processes: Sequence[subprocess.Popen[str]], what: str) -> None:
 
 
 def _since(samples: Sequence[sockets.Sample], began: float) -> tuple[sockets.Sample, ...]:
-    from dataclasses import replace
-
     found = (replace(sample, time_s=sample.time_s - began) for sample in samples)
     return tuple(sample for sample in found if sample.time_s >= 0.0)
-
-

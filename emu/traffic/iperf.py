@@ -16,8 +16,6 @@ from emu.problems import EmulationError
 PORT = 5201
 MOST_JSON = 32 << 20
 _INTERRUPT = "interrupt"
-# A busy machine must not keep a sender from its core; the relay's priority is above this.
-_REALTIME = ("chrt", "-f", "20")
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Report:
 
 def server() -> list[str]:
     """Return the command of a server; it ends with its namespace, or when it is killed."""
-    return [*_REALTIME, "iperf3", "-s", "-p", str(PORT)]
+    return ["iperf3", "-s", "-p", str(PORT)]
 
 
 def client(address: str, congestion: str, seconds: float) -> list[str]:
@@ -54,7 +52,7 @@ def client(address: str, congestion: str, seconds: float) -> list[str]:
     """
     length = str(max(1, math.ceil(seconds)))
     command = ["iperf3", "-c", address, "-p", str(PORT), "-t", length, "-i", "1"]
-    return [*_REALTIME, *command, "-C", congestion, "-J"]
+    return [*command, "-C", congestion, "-J"]
 
 
 def parse(text: str, who: str) -> Report:

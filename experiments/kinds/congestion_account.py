@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.net import result as r
-from sim.net.scenario import Scenario
+from sim.net.scenario import Flow, Scenario
 
 DELIVER, LOST, DROPPED = range(3)  # verdicts of `emu.relay.lane`
 
@@ -38,6 +38,7 @@ def as_result(scenario: Scenario, packets: NDArray[np.void], sources: Sequence[i
     end, flows = scenario.duration_ns, []
     parts = []
     for flow, source in zip(scenario.flows, sources, strict=True):
+        assert isinstance(flow, Flow)
         rows = _of_flow(packets, source, end)
         if not len(rows):
             raise ValueError(f"flow {flow.label!r} sent nothing; did its connection come about?")
@@ -83,7 +84,7 @@ class _Flow:
         taken = self.dropped[self.dropped["arrival_ns"] >= self._from]
         waits = given["wait_ns"]
         rtts = given["deliver_ns"] - given["arrival_ns"] + self._return_ns
-        found = dict.fromkeys(range(len(r.TOTALS)), 0)
+        found: dict[int, Any] = dict.fromkeys(range(len(r.TOTALS)), 0)
         found[r.SENT] = np.count_nonzero(self.rows["arrival_ns"] >= self._from)
         found[r.DELIVERED] = found[r.ACKS] = len(given)
         found[r.DELIVERED_BYTES] = _sum(given["bytes"])

@@ -20,6 +20,7 @@ from experiments.kinds.congestion_account import as_result
 from experiments.kinds.congestion_config import CongestionConfig
 from experiments.kinds.congestion_scenario import scenario_of
 from sim.net import result as r
+from sim.net.scenario import Flow as Sender
 from sim.net.scenario import Scenario
 
 ENTRY = f"{__name__}:inside"
@@ -103,6 +104,7 @@ def _cell(config: CongestionConfig, scenario: Scenario, seed: int) -> cells.Cell
     extra_ms += [other.extra_rtt_ms for other in config.competitors]
     flows = []
     for flow in scenario.flows:
+        assert isinstance(flow, Sender)
         control = Control(flow.controller, dict(flow.parameters), flow.start_rate_bps)
         flows.append(Flow(flow.name, control, flow.start_ns / SECOND))
     extra_ns = [round(more * 1e6) for more in extra_ms]

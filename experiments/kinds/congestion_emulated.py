@@ -1,4 +1,4 @@
-"""Run kind `congestion-emulated`: `congestion-link` with real packets, TCP of the kernel, rules in it.
+"""Run kind `congestion-emulated`: flows of one controller over one bottleneck, with real packets.
 
 Metrics are those of `congestion-link`, by the same code, from the account that the emulated link
 keeps of its packets. CUBIC, BBR and Reno are the kernel's own; symbolic rules run in the kernel;
