@@ -13,6 +13,7 @@ from dataclasses import dataclass
 MOST_FIELDS = 1000
 _RTT = re.compile(r"(?:^| )rtt:([0-9.]+)/")
 _PACING = re.compile(r"(?:^| )pacing_rate ([0-9.]+)([KMG]?)bps")
+_OPTIONS = ("ts", "sack", "ecn", "ecnseen", "fastopen")
 _SCALE = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 
 
@@ -86,7 +87,7 @@ def _connections(lines: list[str], time_s: float, timeouts: int) -> Iterator[Sam
         named = dict(word.split(":", 1) for word in words if ":" in word)
         yield Sample(
             time_s=time_s,
-            congestion=words[0] if words[0] != "ts" else words[min(2, len(words) - 1)],
+            congestion=next((word for word in words if word not in _OPTIONS), ""),
             rtt_ms=_float(rtt[1]),
             cwnd=_whole(named.get("cwnd", "")),
             pacing_bps=_float(pacing[1]) * _SCALE[pacing[2]] if pacing else 0.0,

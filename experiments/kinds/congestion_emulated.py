@@ -46,12 +46,16 @@ class EmulatedConfig(CongestionConfig):
 
 def missing_for(policies: list[str]) -> tuple[str, ...]:
     """Return what the controllers need of this machine and do not find, a line each."""
-    from experiments.doctor import capability
+    from emu.datapath import machine
+    from emu.datapath.problems import DatapathError
 
     if not any(name not in KERNEL for name in policies):
         return ()
-    lacking = [name for name in ("bpf", "clang", "bpftool") if not capability(name).present]
-    return tuple(f"{name}, for controllers in the kernel's datapath" for name in lacking)
+    try:
+        machine.check_build()
+    except DatapathError as error:
+        return (f"the kernel's datapath ({error})",)
+    return ()
 
 
 @register("congestion-emulated")
