@@ -1,4 +1,4 @@
-"""What each controller leaves to a flow of the kernel's CUBIC or BBR beside it, with real packets."""
+"""What each controller leaves to a kernel CUBIC or BBR flow beside it, with real packets."""
 
 from __future__ import annotations
 
