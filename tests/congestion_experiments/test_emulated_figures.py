@@ -55,11 +55,15 @@ def test_live_cells_stand_out_among_recorded_ones(name: str, tmp_path: Path) -> 
     assert len(live_rows(both))
     assert len(both) > len(alone)
     assert set(live_rows(both)["policy"].dropna()) <= {s.config["policy"] for s in live.plan.runs}
-    kept = recorded(live.manifest, Store(tmp_path / "empty"))
+
+
+def test_records_and_whole_sizes_have_no_live_marks(tmp_path: Path) -> None:
+    whole = results_of("queue-emu", tmp_path / "all", overrides={}, size="standard")
+    record(whole)
+    kept = recorded(whole.manifest, Store(tmp_path / "empty"))
     assert kept is not None
-    assert not len(live_rows(points_of(drawn(kept, tmp_path / "kept"))))
-    whole = results_of(name, tmp_path / "whole", overrides={}, size="standard")
-    assert not len(live_rows(points_of(drawn(whole, tmp_path / "whole-drawn"))))
+    for place, results in enumerate((kept, whole)):
+        assert not len(live_rows(points_of(drawn(results, tmp_path / str(place)))))
 
 
 def test_a_record_keeps_the_series_that_the_kind_names(tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ def check_sound(outcome: Outcome, least: float) -> dict[str, Any]:
     assert 0.0 <= found["queue_delay_ms"] <= found["queue_delay_p95_ms"] + 1.0
     assert found["queue_delay_p95_ms"] <= 1.04 * 40 * 1.2112
     assert found["mean_rtt_ms"] >= 20.0 + found["queue_delay_ms"]
-    # The kernel's own clock sees what packets met, and what its hosts add.
-    assert found["sender_rtt_ms"] == pytest.approx(found["mean_rtt_ms"], rel=0.2, abs=4.0)
+    # The kernel's own clock sees what packets met, and what hosts add: ACKs may wait 40 ms.
+    assert 0.9 * found["mean_rtt_ms"] < found["sender_rtt_ms"] < found["mean_rtt_ms"] + 25.0
     columns = outcome.tables["over_time"]
     rows = zip(columns["name"], columns["start_s"], columns["goodput_mbps"], strict=True)
     warm = [rate for name, start, rate in rows if name != "link" and start >= 1.0]
