@@ -222,4 +222,4 @@ def loss_seeds(layout: Layout, cable: Cable) -> tuple[int, int]:
         int(streams.stream(layout.seed, identity | {"way": way}, "loss").integers(2**63))
         for way in ("forward", "backward")
     )
-    return forward, backward
+    return forward if cable.loss_seed is None else cable.loss_seed, backward

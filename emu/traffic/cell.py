@@ -38,14 +38,14 @@ class Cell:
         flows: they share it.
         seconds: how long, from the moment at which the link begins anew.
         extra_rtt_ns: per flow, added to the base RTT.
-        seed: of the random losses.
+        loss_seed: of the random losses; those of the packet engine's link draw the same numbers.
     """
 
     bottleneck: Link
     flows: Sequence[traffic.Flow]
     seconds: float
     extra_rtt_ns: Sequence[int] = ()
-    seed: int = 0
+    loss_seed: int | None = None
 
     def layout(self) -> Layout:
         """Return the dumbbell: the way back has the same delay and never a queue."""
@@ -54,7 +54,7 @@ class Cell:
             Link(_FAST, more // 2, _ROOMY, name=f"access {i + 1}") if more else None
             for i, more in enumerate(self.extra_rtt_ns)
         ]
-        return dumbbell(len(self.flows), self.bottleneck, back, extra, self.seed)
+        return dumbbell(len(self.flows), self.bottleneck, back, extra, 0, self.loss_seed)
 
     def wanted(self) -> Asked:
         """Return what the first path is to measure; nothing that a very short queue spoils."""

@@ -67,12 +67,12 @@ def run(network: Network, flows: Sequence[Flow], seconds: float, folder: Path) -
         for index in range(len(flows)):
             _prepare(network, index)
         servers = [network.popen(f"r{i + 1}", iperf.server()) for i in range(len(flows))]
-        time.sleep(0.3)  # until they listen
+        for server in servers:
+            _wait_for(server)
         with _watched(network, len(flows), folder) as watched, _priority(controls.asks):
             began = time.time()
             network.restart()
             clients = _clients(network, flows, seconds, controls)
-            _check_alive(servers, "server")
         reports = [_report(client, flow.name) for client, flow in zip(clients, flows, strict=True)]
         for server in servers:
             server.kill()
@@ -167,12 +167,15 @@ def _priority(wanted: bool) -> Iterator[None]:
         os.sched_setscheduler(0, *before)
 
 
-def _check_alive(processes: Sequence[subprocess.Popen[str]], what: str) -> None:
-    for process in processes:
-        if process.poll() is not None:
-            out, err = process.communicate()
-            said = (err.strip() or out.strip() or "nothing").splitlines()[-1]
-            raise EmulationError(f"an iperf3 {what} ended: {said[:200]}")
+def _wait_for(server: subprocess.Popen[str]) -> None:
+    """Read what a server prints until it says that it listens; it may print a rule before."""
+    assert server.stdout is not None
+    for line in server.stdout:
+        if iperf.LISTENING in line:
+            return
+    _, err = server.communicate()
+    said = (err.strip() or "nothing").splitlines()[-1]
+    raise EmulationError(f"an iperf3 server ended, saying: {said[:200]}")
 
 
 def _since(samples: Sequence[sockets.Sample], began: float) -> tuple[sockets.Sample, ...]:

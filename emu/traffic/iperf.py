@@ -15,7 +15,9 @@ from emu.problems import EmulationError
 
 PORT = 5201
 MOST_JSON = 32 << 20
+LISTENING = "listening"
 _INTERRUPT = "interrupt"
+_MOST = 1e18
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Report:
 
 
 def server() -> list[str]:
-    """Return the command of a server; it ends with its namespace, or when it is killed."""
-    return ["iperf3", "-s", "-p", str(PORT)]
+    """Return the command of a server that says LISTENING once it does; it is to be killed."""
+    return ["iperf3", "-s", "-p", str(PORT), "--forceflush"]
 
 
 def client(address: str, congestion: str, seconds: float) -> list[str]:
@@ -102,6 +104,6 @@ def _part(found: Any, keys: tuple[str, ...], kind: type, who: str) -> Any:
 
 def _number(found: dict[str, Any], key: str, who: str) -> float:
     value = found.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST:
         raise EmulationError(f"{who}: iperf3's {key} is {str(value)[:40]!r}, no number >= 0")
     return float(value)

@@ -41,7 +41,7 @@ def as_result(scenario: Scenario, packets: NDArray[np.void], sources: Sequence[i
         assert isinstance(flow, Flow)
         rows = _of_flow(packets, source, end)
         if not len(rows):
-            raise ValueError(f"flow {flow.label!r} sent nothing; did its connection come about?")
+            raise ValueError(f"{flow.label} sent nothing; did its connection come about?")
         flows.append(replace(flow, start_ns=int(rows["arrival_ns"][0])))
         parts.append(_Flow(scenario, rows, scenario.return_delay_ns(flow)))
     return r.Result(

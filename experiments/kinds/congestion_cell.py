@@ -19,6 +19,7 @@ from emu.world.inside import folder
 from experiments.kinds.congestion_account import as_result
 from experiments.kinds.congestion_config import CongestionConfig
 from experiments.kinds.congestion_scenario import scenario_of
+from sim.net import luck
 from sim.net import result as r
 from sim.net.scenario import Flow as Sender
 from sim.net.scenario import Scenario
@@ -85,7 +86,7 @@ def inside(request: dict[str, Any], note: Callable[[Any], None]) -> dict[str, An
 
     config = EmulatedConfig.model_validate(request["config"])
     scenario = scenario_of(config, request["policy"], request["seed"])
-    done = cells.run(_cell(config, scenario, request["seed"]), folder())
+    done = cells.run(_cell(config, scenario), folder())
     np.save(request["file"], done.packets, allow_pickle=False)
     reports = [told.report for told in done.told]
     known = [report.retransmits for report in reports if report is not None]
@@ -99,7 +100,7 @@ def inside(request: dict[str, Any], note: Callable[[Any], None]) -> dict[str, An
     }
 
 
-def _cell(config: CongestionConfig, scenario: Scenario, seed: int) -> cells.Cell:
+def _cell(config: CongestionConfig, scenario: Scenario) -> cells.Cell:
     extra_ms = [*(config.extra_rtt_ms or [0.0] * config.flows)]
     extra_ms += [other.extra_rtt_ms for other in config.competitors]
     flows = []
@@ -108,7 +109,8 @@ def _cell(config: CongestionConfig, scenario: Scenario, seed: int) -> cells.Cell
         control = Control(flow.controller, dict(flow.parameters), flow.start_rate_bps)
         flows.append(Flow(flow.name, control, flow.start_ns / SECOND))
     extra_ns = [round(more * 1e6) for more in extra_ms]
-    return cells.Cell(scenario.links[0], flows, config.duration_s, extra_ns, seed)
+    loss_seed = int(luck.seeds(scenario)["loss"][0])
+    return cells.Cell(scenario.links[0], flows, config.duration_s, extra_ns, loss_seed)
 
 
 def _columns(names: Sequence[str], told: Sequence[Told]) -> dict[str, list[Any]]:

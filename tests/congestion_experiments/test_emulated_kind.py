@@ -22,7 +22,7 @@ from sim.net.engine import simulate
 
 KIND = KINDS.get("congestion-emulated")
 SMALL: dict[str, Any] = {
-    "duration_s": 12.0,
+    "duration_s": 8.0,
     "warmup_s": 2.0,
     "queue": {"kind": "drop_tail", "kb": 60.0},
 }
@@ -31,7 +31,7 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "reno": {"loss": {"kind": "bernoulli", "p": 0.004}},
     "bbr": {"competitors": [{"policy": "cubic", "start_s": 1.0}]},
     "vivace": {
-        "capacity": {"kind": "steps", "at_s": [0.0, 5.0, 9.0], "mbps": [10.0, 20.0, 10.0]},
+        "capacity": {"kind": "steps", "at_s": [0.0, 3.0, 6.0], "mbps": [10.0, 20.0, 10.0]},
         "extra_rtt_ms": [0.0, 20.0],
         "flows": 2,
     },

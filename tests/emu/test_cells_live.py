@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,24 @@ def emulation() -> None:
 
 def run(policy: str, **changes: Any) -> Outcome:
     config = KIND.Config.model_validate({**BASE, **changes}).model_dump(mode="json")
+    before = loaded()
     outcome = KIND.run({**config, "policy": policy, "seed": 1})
     assert set(outcome.metrics) == set(KIND.metrics)
-    assert not [name for name in machine.available() if name.startswith("tri_e")]
-    assert not list(Path("/tmp").glob("triptych-cell-*"))
+    check_taken_back(before)
     return outcome
+
+
+def loaded() -> set[str]:
+    return {name for name in machine.available() if name.startswith("tri_e")}
+
+
+def check_taken_back(before: set[str]) -> None:
+    """Check that no name came to stay; other emulations may load and unload theirs meanwhile."""
+    new, end = loaded() - before, time.monotonic() + 60.0
+    while new and time.monotonic() < end:
+        time.sleep(0.5)
+        new &= loaded()
+    assert not new
 
 
 def check_sound(outcome: Outcome, least: float) -> dict[str, Any]:
@@ -49,8 +63,8 @@ def check_sound(outcome: Outcome, least: float) -> dict[str, Any]:
     assert 0.0 <= found["queue_delay_ms"] <= found["queue_delay_p95_ms"] + 1.0
     assert found["queue_delay_p95_ms"] <= 1.04 * 40 * 1.2112
     assert found["mean_rtt_ms"] >= 20.0 + found["queue_delay_ms"]
-    # The kernel's own clock sees what packets met, and what its hosts add.
-    assert found["sender_rtt_ms"] == pytest.approx(found["mean_rtt_ms"], rel=0.2, abs=4.0)
+    # The kernel's own clock sees what packets met, and what hosts add: ACKs may wait 40 ms.
+    assert 0.9 * found["mean_rtt_ms"] < found["sender_rtt_ms"] < found["mean_rtt_ms"] + 25.0
     columns = outcome.tables["over_time"]
     rows = zip(columns["name"], columns["start_s"], columns["goodput_mbps"], strict=True)
     warm = [rate for name, start, rate in rows if name != "link" and start >= 1.0]
