@@ -21,7 +21,7 @@ help:
 
 reproduce:
 	@$(SETUP) venv --wish congestion symbolic tuning
-	@$(SETUP) programs g++
+	@$(SETUP) programs g++ $(EMULATION)
 	@status=0; $(BIN)/triptych reproduce '*' --size quick || status=$$?; \
 	$(BIN)/triptych report && exit $$status
 
