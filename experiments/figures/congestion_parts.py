@@ -134,7 +134,9 @@ def hollow(look: Look, size: float = 6.5) -> dict[str, Any]:
     }
 
 
-def legend(figure: Figure, policies: Mapping[str, Look], extra: Sequence[Any] = ()) -> None:
+def legend(
+    figure: Figure, policies: Mapping[str, Look], extra: Sequence[Any] = (), columns: int = 7
+) -> None:
     """Put one legend above all panels: the policies, then `extra` handles."""
     from matplotlib.lines import Line2D
 
@@ -142,7 +144,9 @@ def legend(figure: Figure, policies: Mapping[str, Look], extra: Sequence[Any] = 
         Line2D([], [], color=look.colour, marker=look.marker, label=name)
         for name, look in policies.items()
     ]
-    figure.legend(handles=[*handles, *extra], loc="outside upper left", ncols=7, handlelength=1.8)
+    figure.legend(
+        handles=[*handles, *extra], loc="outside upper left", ncols=columns, handlelength=1.8
+    )
 
 
 def paper_handle(label: str = PAPER, marker: str = "D") -> Any:

@@ -103,7 +103,7 @@ def draw(results: Results, sweep: Sweep, live: pd.DataFrame | None = None) -> Fi
         for axes, metric in zip(panels[:, 0], (UTILISATION, DELAY, LOSS), strict=True):
             rings(axes, live, sweep.column, metric, 100.0 if metric == LOSS else 1.0)
         handles.append(ring_handle())
-    legend(figure, policies, handles)
+    legend(figure, policies, handles, columns=7 if len(columns) > 1 else 4)
     return figure
 
 
