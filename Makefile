@@ -6,10 +6,11 @@ BENCH ?= *
 EMULATION := bpf bpftool clang ethtool gcc ifconfig ip iperf3 mn ping tc
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test test-fast bench lint docs lock clean
+.PHONY: help reproduce vllm test test-fast bench lint docs lock clean
 
 help:
 	@echo 'make reproduce      every experiment at quick size, then build/report.html'
+	@echo 'make vllm           vLLM in an environment of its own, .venv-vllm (2.5 GB)'
 	@echo 'make test           all tests, on two processes; says what was skipped and why'
 	@echo 'make test-fast      without the extensive ones, on two processes, under 2 minutes'
 	@echo 'make bench BENCH=G  benchmarks whose names match the glob G; build/bench.json'
@@ -20,11 +21,15 @@ help:
 
 reproduce:
 	@$(SETUP) venv --wish congestion symbolic tuning
-	@$(SETUP) programs g++
+	@$(SETUP) programs g++ $(EMULATION)
 	@status=0; $(BIN)/triptych reproduce '*' --size quick || status=$$?; \
 	$(BIN)/triptych report && exit $$status
 
-test:
+vllm:
+	@$(SETUP) programs libnuma
+	@$(SETUP) vllm
+
+test: vllm
 	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
 	@$(SETUP) programs chromium chromedriver g++ pkg-config ns3 $(EMULATION)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --junitxml=build/test.xml

@@ -36,7 +36,10 @@ POLICIES = (
     *("policies.rules", "policies.distill"),
 )
 SIMULATORS = ("sim.gpu", "sim.net")
-ENGINES = ("serving.engine", "serving.profiles", "serving.traces", "emu", "tuning")
+ENGINES = (
+    *("serving.engine", "serving.profiles", "serving.traces", "serving.vllm"),
+    *("emu", "tuning"),
+)
 TOOLS = ("experiments.doctor", "experiments.kinds", "experiments.datapath", "experiments.problems")
 ARROWS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(LEAVES, LEAVES),
@@ -50,6 +53,8 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "sim.net": (*LEAVES, "policies.congestion"),
     "serving.traces": (*BASE, "serving"),
     "serving.profiles": (*BASE, "serving", "serving.traces", "sim.gpu"),
+    "serving.vllm.remote": (),  # runs under another Python
+    "serving.vllm": (*BASE, "serving", "serving.engine", "policies.ordering", "sim.gpu"),
     "serving.engine": (*BASE, "serving", "policies.ordering", "sim.gpu"),
     "emu": (*BASE, "policies.congestion", "policies.rules", "sim.net"),
     "tuning": (*BASE, "policies.search", "sim.gpu"),

@@ -22,7 +22,8 @@ class Asked:
             one packet pass an idle link at once.
         rate_bps: of whole frames when overloaded; None: a capacity varies, or nothing limits.
         queue_ns: what a full queue of the bottleneck adds to the delay; None: more than one link.
-        loss: share of packets that random loss takes.
+        loss: share of packets that random loss takes; None: not measured, for a queue so short that
+            an even stream overruns it.
         loss_burst: variance of the number lost, against independent losses.
     """
 
@@ -30,7 +31,7 @@ class Asked:
     delay_ns: float
     rate_bps: float | None
     queue_ns: float | None
-    loss: float
+    loss: float | None
     loss_burst: float = 1.0
 
 

@@ -77,8 +77,9 @@ def check(
     if wanted.rate_bps is not None and wanted.rate_bps <= MOST_BPS:
         measured |= _overload(network, source, target, wanted)
         _check_rate(path, wanted, measured, tolerance)
-    measured |= _probe(network, source, target, wanted)
-    _check_loss(path, wanted, measured)
+    if wanted.loss is not None:
+        measured |= _probe(network, source, target, wanted)
+        _check_loss(path, wanted.loss, wanted.loss_burst, measured)
     _check_counters(network)
     network.restart()
     return {"source": source, "target": target, "asked": asdict(wanted), "measured": measured}
@@ -140,7 +141,7 @@ def flow(
 
 def _overload(network: Network, source: str, target: str, wanted: Asked) -> dict[str, Any]:
     assert wanted.rate_bps is not None
-    offered = OVERLOAD * wanted.rate_bps / (1.0 - wanted.loss)
+    offered = OVERLOAD * wanted.rate_bps / (1.0 - (wanted.loss or 0.0))
     fill_s = 2.0 * (wanted.queue_ns or 0.0) / 1e9 / (OVERLOAD - 1.0)
     count = math.ceil(min(LONGEST_S, FILL_S + fill_s) * offered / (8 * FRAME_BYTES))
     told = flow(network, source, target, offered, max(100, count), count)
@@ -193,15 +194,15 @@ def _check_rate(path: str, wanted: Asked, measured: dict[str, Any], tolerance: T
         )
 
 
-def _check_loss(path: str, wanted: Asked, measured: dict[str, Any]) -> None:
+def _check_loss(path: str, loss: float, burst: float, measured: dict[str, Any]) -> None:
     sent, lost = measured["sent"], measured["sent"] - measured["received"]
-    spread = math.sqrt(sent * wanted.loss * (1.0 - wanted.loss) * wanted.loss_burst)
-    if abs(lost - sent * wanted.loss) > SIGMAS * spread + 1.0:
+    spread = math.sqrt(sent * loss * (1.0 - loss) * burst)
+    if abs(lost - sent * loss) > SIGMAS * spread + 1.0:
         more = "packets are dropped elsewhere: is the queue shorter than a burst?"
         fewer = "the random loss did not take hold"
         raise EmulationError(
-            f"{path}: asked for {100 * wanted.loss:.3g} % loss, measured {lost} of {sent}; "
-            f"{more if lost > sent * wanted.loss else fewer}"
+            f"{path}: asked for {100 * loss:.3g} % loss, measured {lost} of {sent}; "
+            f"{more if lost > sent * loss else fewer}"
         )
     if measured["reordered"] or measured["duplicates"]:
         raise EmulationError(

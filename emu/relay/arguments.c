@@ -165,6 +165,8 @@ static void option(struct arguments *out, const char *name, const char *value)
         out->sample_ns = whole(name, value, 100000, MOST_NS);
     else if (strcmp(name, "samples") == 0)
         out->samples = value;
+    else if (strcmp(name, "packets") == 0)
+        out->packets = value;
     else
         refuse("no such option: %s", name);
 }

@@ -19,6 +19,7 @@ struct arguments {
     bool replay, realtime;
     int64_t spin_ns, sample_ns;
     const char *samples; /* file of queue samples, or NULL */
+    const char *packets; /* file of the account of packets, or NULL */
     struct link links[MOST_LINKS];
     int count;
 };

@@ -54,12 +54,14 @@ class Options:
         realtime: it asks for real-time priority (SCHED_FIFO 50), and goes on without.
         sample_ns: time between samples of the queues; 0: none.
         samples: the file that gets them, JSON lines.
+        packets: the file that gets the account of packets (`account`); "": none is kept.
     """
 
     spin_ns: int = 0
     realtime: bool = True
     sample_ns: int = 0
     samples: str = ""
+    packets: str = ""
 
 
 def check(link: Link) -> None:
@@ -102,6 +104,8 @@ def words(mode: str, options: Options, directions: Sequence[Direction], folder: 
     said = [mode, f"spin_ns={options.spin_ns}", f"realtime={int(options.realtime)}"]
     if options.samples:
         said += [f"samples={options.samples}", f"sample_ns={options.sample_ns}"]
+    if options.packets:
+        said.append(f"packets={options.packets}")
     for index, direction in enumerate(directions):
         check(direction.link)
         said += ["link", *_of_direction(direction, folder / f"trace-{index}.txt")]
@@ -163,6 +167,7 @@ def parse(said: Sequence[str]) -> tuple[str, Options, list[Direction]]:
             head.get("realtime") == "1",
             int(head.get("sample_ns", "0")),
             head.get("samples", ""),
+            head.get("packets", ""),
         )
     except (KeyError, OSError, ValueError) as error:
         raise EmulationError(f"relay: bad or missing option: {error}") from None

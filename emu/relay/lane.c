@@ -10,6 +10,7 @@ void lane_restart(struct lane *lane)
     lane->luck = lane->loss.seed;
     lane->bad = false;
     lane->last_arrival_ns = 0;
+    lane->last_wait_ns = 0;
     lane->busy_until_ns = -1;
     lane->next_opportunity = 0;
     lane->head = lane->tail = 0;
@@ -186,6 +187,7 @@ enum verdict lane_arrive(struct lane *lane, int64_t now_ns, int64_t bytes, int64
         return DROPPED;
     serve(lane, now_ns, bytes, &start, &end);
     lane->busy_until_ns = end;
+    lane->last_wait_ns = start - now_ns;
     if (start > now_ns)
         push(lane, start, bytes);
     *deliver_ns = end + lane->delay_ns;

@@ -44,6 +44,7 @@ struct lane {
     uint64_t luck;
     bool bad;
     int64_t last_arrival_ns, busy_until_ns, next_opportunity;
+    int64_t last_wait_ns; /* of the newest packet that was to be delivered */
     struct waiting *ring;
     uint64_t ring_size, head, tail; /* ring_size is a power of two */
     int64_t waiting_bytes;

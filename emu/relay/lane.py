@@ -22,6 +22,10 @@ class Lane:
     Args:
         link: what it does; its queue is a DropTail and it has no jitter.
         seed: of its random loss, below 2**64.
+
+    Attributes:
+        last_arrival_ns: when the newest packet arrived.
+        last_wait_ns: what the newest packet that is delivered waits for its service.
     """
 
     def __init__(self, link: Link, seed: int) -> None:
@@ -32,7 +36,7 @@ class Lane:
         """Forget all packets; luck, trace and time begin anew."""
         self._loss = loss_process(self._link.loss, Stream(self._seed))
         self._server = server(self._link.capacity)
-        self._last_arrival_ns = 0
+        self.last_arrival_ns = self.last_wait_ns = 0
         self._busy_until_ns = -1
         self._waiting: deque[tuple[int, int]] = deque()
         self._waiting_bytes = 0
@@ -47,7 +51,7 @@ class Lane:
         Returns:
             The verdict, and when it leaves the link if that is DELIVER, else 0.
         """
-        now_ns = self._last_arrival_ns = max(now_ns, self._last_arrival_ns)
+        now_ns = self.last_arrival_ns = max(now_ns, self.last_arrival_ns)
         if self._loss is not None and self._loss.takes():
             return LOST, 0
         self._settle(now_ns)
@@ -56,6 +60,7 @@ class Lane:
             return DROPPED, 0
         start = self._server.begins(max(now_ns, self._busy_until_ns), now_ns)
         self._busy_until_ns = end = self._server.serve(start, size)
+        self.last_wait_ns = start - now_ns
         if start > now_ns:
             self._waiting.append((start, size))
             self._waiting_bytes += size

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "account.h"
 #include "state.h"
 
 #ifndef PACKET_IGNORE_OUTGOING
@@ -88,7 +89,14 @@ static void take(struct relay *relay, struct port *port, struct mmsghdr *message
     counts->in_packets++;
     counts->in_bytes += bytes;
     counts->oversized += bytes > USUAL_FRAME;
-    switch (lane_arrive(&port->link->lane, arrival < 0 ? 0 : arrival, bytes, &deliver_ns)) {
+    const uint8_t *frame = message->msg_hdr.msg_iov->iov_base;
+    struct lane *lane = &port->link->lane;
+    enum verdict verdict = lane_arrive(lane, arrival < 0 ? 0 : arrival, bytes, &deliver_ns);
+    if (relay->packets != NULL) {
+        int link = (int)(port - relay->ports);
+        account_enter(relay->packets, link, lane, verdict, deliver_ns, frame, bytes);
+    }
+    switch (verdict) {
     case LOST:
         counts->lost++;
         break;
@@ -96,8 +104,7 @@ static void take(struct relay *relay, struct port *port, struct mmsghdr *message
         counts->dropped++;
         break;
     case DELIVER:
-        held_push(&port->held, relay->epoch_ns + deliver_ns,
-                  message->msg_hdr.msg_iov->iov_base, (uint32_t)bytes);
+        held_push(&port->held, relay->epoch_ns + deliver_ns, frame, (uint32_t)bytes);
     }
 }
 
@@ -169,6 +176,8 @@ static void restart(struct relay *relay)
     }
     relay->epoch_ns = clock_ns(CLOCK_MONOTONIC);
     relay->next_sample_ns = 0;
+    if (relay->packets != NULL)
+        account_restart(relay->packets);
 }
 
 static void answer(struct relay *relay, const char *command)
@@ -181,6 +190,8 @@ static void answer(struct relay *relay, const char *command)
         fprintf(stderr, "relay: no such command: '%s'\n", command);
     if (relay->samples != NULL)
         fflush(relay->samples);
+    if (relay->packets != NULL)
+        fflush(relay->packets);
     if (!relay->ended) {
         print_counts(relay, stdout, "counters");
         fflush(stdout);
@@ -248,6 +259,8 @@ int run_live(struct arguments *arguments)
     prctl(PR_SET_TIMERSLACK, 1);
     if (arguments->samples != NULL && (relay.samples = fopen(arguments->samples, "w")) == NULL)
         fail("cannot write the samples", arguments->samples);
+    if (arguments->packets != NULL && (relay.packets = fopen(arguments->packets, "w")) == NULL)
+        fail("cannot write the account", arguments->packets);
     open_ports(&relay);
     bool realtime = arguments->realtime && ask_for_priority();
     restart(&relay);

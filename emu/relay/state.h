@@ -28,7 +28,7 @@ struct relay {
     struct port ports[MOST_LINKS];
     struct pollfd polled[MOST_LINKS + 1]; /* stdin comes last */
     int64_t epoch_ns, next_sample_ns;
-    FILE *samples;
+    FILE *samples, *packets;
     char line[256];
     size_t line_bytes;
     bool ended;

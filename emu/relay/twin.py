@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from emu.problems import EmulationError
+from emu.relay import account
 from emu.relay.arguments import Direction, Options, parse
 from emu.relay.lane import DELIVER, LOST, Lane
 from sim.net.problems import ScenarioError
@@ -54,8 +55,16 @@ def _open(interface: str) -> socket.socket:
 class Port:
     """One direction at work: its sockets, its lane, and packets that wait for their time."""
 
-    def __init__(self, direction: Direction, enters: socket.socket, leaves: socket.socket) -> None:
+    def __init__(
+        self,
+        index: int,
+        direction: Direction,
+        enters: socket.socket,
+        leaves: socket.socket,
+        packets: IO[bytes] | None,
+    ) -> None:
         self.enters, self._leaves = enters, leaves
+        self._index, self._packets = index, packets
         self.lane = Lane(direction.link, direction.seed)
         self.restart()
 
@@ -83,6 +92,10 @@ class Port:
         counts["in_bytes"] += size
         counts["oversized"] += size > USUAL_FRAME
         verdict, deliver_ns = self.lane.arrive(arrival_ns, size)
+        if self._packets is not None:
+            wait_ns = self.lane.last_wait_ns if verdict == DELIVER else 0
+            times = (self.lane.last_arrival_ns, wait_ns, deliver_ns)
+            self._packets.write(account.packed(self._index, verdict, *times, data))
         if verdict == DELIVER:
             self.held.append((epoch_ns + deliver_ns, data))
         else:
@@ -125,12 +138,19 @@ class Relay:
     """All directions, and what steers them."""
 
     def __init__(
-        self, options: Options, directions: Sequence[Direction], samples: IO[str] | None
+        self,
+        options: Options,
+        directions: Sequence[Direction],
+        samples: IO[str] | None,
+        packets: IO[bytes] | None,
     ) -> None:
-        self._options, self._samples = options, samples
+        self._options, self._samples, self._packets = options, samples, packets
         names = {name for d in directions for name in (d.enters, d.leaves)}
         sockets = {name: _open(name) for name in sorted(names)}
-        self._ports = [Port(d, sockets[d.enters], sockets[d.leaves]) for d in directions]
+        self._ports = [
+            Port(i, d, sockets[d.enters], sockets[d.leaves], packets)
+            for i, d in enumerate(directions)
+        ]
         self._by_fd = {port.enters.fileno(): port for port in self._ports}
         self._ended, self._typed = False, b""
         self._restart()
@@ -140,6 +160,9 @@ class Relay:
             port.restart()
         self._epoch_ns = time.monotonic_ns()
         self._next_sample_ns = 0
+        if self._packets is not None:
+            self._packets.seek(0)
+            self._packets.truncate()
 
     def run(self) -> None:
         """Relay until stdin ends or says stop."""
@@ -178,6 +201,8 @@ class Relay:
     def _tell(self, kind: str) -> None:
         if self._samples is not None:
             self._samples.flush()
+        if self._packets is not None:
+            self._packets.flush()
         now = time.monotonic_ns() - self._epoch_ns
         links = [port.told(now) for port in self._ports]
         print(json.dumps({"kind": kind, "time_ns": now, "links": links}), flush=True)
@@ -204,9 +229,10 @@ def _live(options: Options, directions: Sequence[Direction]) -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     libc.prctl(PR_SET_TIMERSLACK, 1)
     with contextlib.ExitStack() as files:
-        path = options.samples
+        path, other = options.samples, options.packets
         samples = files.enter_context(open(path, "w", encoding="ascii")) if path else None
-        relay = Relay(options, directions, samples)
+        packets = files.enter_context(open(other, "wb")) if other else None
+        relay = Relay(options, directions, samples, packets)
         realtime = options.realtime and _has_priority()
         print(json.dumps({"kind": "ready", "realtime": realtime}), flush=True)
         relay.run()

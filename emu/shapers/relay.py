@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from emu.problems import EmulationError
+from emu.relay.account import read
 from emu.relay.arguments import Direction, Options, check
 from emu.relay.process import RelayProcess, choose
 from emu.shapers.base import Counters, Key, Middle, Popen
@@ -24,6 +29,7 @@ class RelayShaper:
         spin_ns: it stays awake for that long before a packet is due: less late by some 10 us at
             20,000, for a sixth of a core more at 100 Mbit/s.
         sample_ns: time between samples of the queues; 0: none.
+        account: whether it keeps an account of packets.
 
     Attributes:
         realtime: whether it runs at real-time priority; known once it has started.
@@ -37,12 +43,15 @@ class RelayShaper:
         implementation: str = "auto",
         spin_ns: int = 0,
         sample_ns: int = 0,
+        account: bool = False,
     ) -> None:
         self._program, self.told = choose(implementation)
         self._folder = folder
         self._samples = folder / "queues.jsonl"
         samples = str(self._samples) if sample_ns else ""
-        self._options = Options(spin_ns, True, sample_ns, samples)
+        self._packets = folder / "packets"
+        packets = str(self._packets) if account else ""
+        self._options = Options(spin_ns, True, sample_ns, samples, packets)
         self._keys: list[Key] = []
         self._relay: RelayProcess | None = None
         self.realtime = False
@@ -89,6 +98,18 @@ class RelayShaper:
         self._ask("counters")  # it flushes the file first
         lines = self._samples.read_text(encoding="ascii").splitlines()
         return [json.loads(line) for line in lines]
+
+    def packets(self, cable: str, way: str) -> NDArray[np.void]:
+        """Return the account of a cable's direction since the last restart, in order of arrival.
+
+        Raises:
+            EmulationError: no account was asked for.
+        """
+        if not self._options.packets:
+            raise EmulationError("the relay keeps no account; build the network with account=True")
+        self._ask("counters")  # it flushes the file first
+        rows = read(self._packets)
+        return rows[rows["link"] == self._keys.index((cable, way))]
 
     def cpu_s(self) -> float:
         """Return the CPU time that the relay has used, s."""

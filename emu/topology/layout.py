@@ -24,12 +24,14 @@ class Cable:
         left, right: names of hosts or switches.
         forward: the link from left to right, or None.
         backward: the link from right to left; both or none are set.
+        loss_seed: of the random loss of `forward`; None: drawn from the layout's seed.
     """
 
     left: str
     right: str
     forward: Link | None = None
     backward: Link | None = None
+    loss_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def dumbbell(
     backward: Link | None = None,
     access: Sequence[Link | None] = (),
     seed: int = 0,
+    loss_seed: int | None = None,
 ) -> Layout:
     """Return a dumbbell: senders s1, s2, ... and receivers r1, r2, ... share one bottleneck.
 
@@ -144,11 +147,12 @@ def dumbbell(
         backward: the way back; None: as forward, without its random loss.
         access: links between each sender and the bottleneck, both ways; for RTTs of their own.
         seed: of the random losses.
+        loss_seed: of those of `forward` alone; None: from `seed`.
     """
     back = (
         replace(forward, loss=None, name=f"{forward.name} back") if backward is None else backward
     )
-    cables = [Cable("left", "right", forward, back)]
+    cables = [Cable("left", "right", forward, back, loss_seed)]
     extra = [*access, *[None] * (pairs - len(access))]
     for i in range(1, pairs + 1):
         cables.append(Cable(f"s{i}", "left", extra[i - 1], extra[i - 1]))

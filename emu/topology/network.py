@@ -38,6 +38,7 @@ class Network:
         shaper: one of `emu.shapers.choice.NAMES`.
         sample_ns: time between samples of the queues (by the relay); 0: none.
         spin_ns: for how long the relay stays awake before a packet is due.
+        account: whether the shaper keeps an account of packets (the relay can).
 
     Attributes:
         layout: what was built.
@@ -55,11 +56,12 @@ class Network:
         shaper: str = "auto",
         sample_ns: int = 0,
         spin_ns: int = 0,
+        account: bool = False,
     ) -> None:
         layout.check()
         links = [x for c in layout.shaped for x in (c.forward, c.backward) if x is not None]
         self.layout = layout
-        self.shaper = choice.choose(shaper, links, folder, sample_ns, spin_ns)
+        self.shaper = choice.choose(shaper, links, folder, sample_ns, spin_ns, account)
         self._macs = {host: f"02:00:00:00:00:{i:02x}" for i, host in enumerate(layout.hosts, 1)}
         self._spare_macs = (f"02:00:00:01:{i >> 8:02x}:{i & 255:02x}" for i in itertools.count())
         self._net: Any = None
@@ -220,4 +222,4 @@ def loss_seeds(layout: Layout, cable: Cable) -> tuple[int, int]:
         int(streams.stream(layout.seed, identity | {"way": way}, "loss").integers(2**63))
         for way in ("forward", "backward")
     )
-    return forward, backward
+    return forward if cable.loss_seed is None else cable.loss_seed, backward

@@ -109,7 +109,8 @@ def _torch() -> str | None:
 
 
 def _vllm() -> str | None:
-    folders = ROOT.glob(".venv-vllm/lib/python3*/site-packages/vllm*-*.dist-info")
+    home = Path(os.environ.get("TRIPTYCH_VLLM") or ROOT / ".venv-vllm")
+    folders = home.glob("lib/python3*/site-packages/vllm*-*.dist-info")
     names = [re.fullmatch(r"vllm(?:_cpu)?-(.+)\.dist-info", folder.name) for folder in folders]
     return next((name[1] for name in names if name), None)
 

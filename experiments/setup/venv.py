@@ -35,7 +35,8 @@ def cuda_packages(names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if _CUDA.fullmatch(project.canonical(name)))
 
 
-def _read_stamp(venv: Path) -> dict[str, Any]:
+def read_stamp(venv: Path) -> dict[str, Any]:
+    """Return what was noted of the environment; nothing if the note is missing or damaged."""
     try:
         stamp = json.loads((venv / "triptych.json").read_text(encoding="utf-8"))
         return stamp if isinstance(stamp, dict) else {}
@@ -45,7 +46,7 @@ def _read_stamp(venv: Path) -> dict[str, Any]:
 
 def is_ready(venv: Path, extras: Iterable[str], groups: Iterable[str]) -> bool:
     """Return whether `venv` holds what is asked, from the present `pyproject.toml` and lock."""
-    stamp = _read_stamp(venv)
+    stamp = read_stamp(venv)
     return (
         stamp.get("fingerprint") == project.fingerprint()
         and stamp.get("root") == str(ROOT)
@@ -154,7 +155,7 @@ def ensure(
     with _one_at_a_time():
         if is_ready(venv, extras, groups):
             return
-        before = _read_stamp(venv)
+        before = read_stamp(venv)
         all_extras = sorted({*extras, *before.get("extras", [])})
         all_groups = sorted({*groups, *before.get("groups", [])})
         wanted = project.requirements(all_extras, all_groups)

@@ -204,11 +204,31 @@ def _try_admit(
 
 
 @numba.njit(cache=True)
+def _most_urgent(run: Run, new: int) -> int:
+    """Return which comes first in the plan: the new one or one that waits to resume.
+
+    The most urgent of the latter becomes the last of the stack, where `take_in` takes it off.
+    """
+    top = run.c[s.N_RESUMING] - 1
+    if top < 0:
+        return new
+    resuming, best = run.resuming, 0
+    for i in range(1, top + 1):
+        if run.place[resuming[i]] < run.place[resuming[best]]:
+            best = i
+    resuming[best], resuming[top] = resuming[top], resuming[best]
+    r = int(resuming[top])
+    return r if new == NOT_NOW or run.place[r] < run.place[new] else new
+
+
+@numba.njit(cache=True)
 def admit(problem: Problem, blocks: Blocks, run: Run, scan: Scan, limits: Limits) -> bool:
     """Admit while something fits; False if Python must name the candidate first."""
     c = run.c
     while c[s.BUDGET] > 0 and c[s.N_RUNNING] < limits.max_seqs:
-        if c[s.N_RESUMING] > 0:
+        if run.place.size > 0:
+            r = _most_urgent(run, next_candidate(problem, run, scan, limits))
+        elif c[s.N_RESUMING] > 0:
             r = int(run.resuming[c[s.N_RESUMING] - 1])
         else:
             r = next_candidate(problem, run, scan, limits)

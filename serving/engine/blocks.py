@@ -52,16 +52,17 @@ def share(blocks: Blocks, block: int) -> None:
 
 @numba.njit(cache=True)
 def release(blocks: Blocks, block: int) -> None:
-    """Take a user away; without users the block joins the tail of the free list."""
+    """Take a user away; without users the block joins the free list: at the head if empty."""
     blocks.users[block] -= 1
     if blocks.users[block] > 0:
         return
     end = blocks.users.size
-    tail = blocks.before[end]
-    blocks.after[tail] = block
-    blocks.before[block] = tail
-    blocks.after[block] = end
-    blocks.before[end] = block
+    before = blocks.before[end] if blocks.content[block] >= 0 else end
+    after = blocks.after[before]
+    blocks.after[before] = block
+    blocks.before[block] = before
+    blocks.after[block] = after
+    blocks.before[after] = block
     blocks.free[0] += 1
 
 

@@ -24,6 +24,10 @@ class EngineConfig:
         predict_peak: instead, the predicted peak of the batch must fit (`serving.engine.peak`).
         reserve_prompt: admit only if the blocks of the whole prompt are free, not just those of
             the first chunk (vLLM's `scheduler_reserve_full_isl`, from 0.19 on).
+        prefix_caching: full blocks can be hit by requests that begin alike, or by the same one
+            when it resumes.
+        priority: vLLM's priority policy, a request's priority being its place in a one-ended
+            plan (`serving.engine.reference_priority`). Only with vLLM's greedy admission.
         rules: vLLM V1's scheduling (`serving.engine.reference`), or SGLang's, which has its own
             admission and takes no `kv_reserve`, `predict_peak` or `reserve_prompt`.
         async_scheduling: a step is scheduled while the one before it runs, as vLLM can: what
@@ -41,6 +45,8 @@ class EngineConfig:
     reserve_prompt: bool = False
     arrivals: bool = False
     async_scheduling: bool = False
+    prefix_caching: bool = True
+    priority: bool = False
     rules: Literal["vllm", "sglang"] = "vllm"
 
     def __post_init__(self) -> None:
@@ -62,3 +68,5 @@ class EngineConfig:
         greedy = self.kv_reserve == 0.0 and not self.predict_peak and self.rules == "vllm"
         if self.async_scheduling and not greedy:
             raise ValueError("async_scheduling is known with vLLM's greedy admission only")
+        if self.priority and (not greedy or self.async_scheduling):
+            raise ValueError("priority is known with vLLM's greedy admission only, and not async")

@@ -92,7 +92,7 @@ def _advance(
             if not idle(problem, run):
                 return STALLED
             continue
-        if c[s.TOKENS] == 0:  # all that runs has finished, and is seen to have now
+        if c[s.TOKENS] == 0 and c[s.ASYNC] != 0:  # what runs has finished; it is seen to have now
             see_finished(problem, blocks, run, scan)
             continue
         finish_step(problem, blocks, run, scan, costs)
@@ -165,7 +165,10 @@ def run_fast(
         OrderError: the plan stalls an idle engine or names a request that is not new.
         ConservationError: the engine lost something.
     """
-    run = s.new_run(problem, config)
+    place = np.empty(0, np.int64)
+    if config.priority and isinstance(plan, OneEnded):
+        place = np.argsort(plan.sequence)
+    run = s.new_run(problem, config, place)
     blocks = s.new_blocks(config.kv_blocks, problem.ids)
     scan = _scan(plan, problem.prompt.size)
     limits = Limits(

@@ -30,6 +30,7 @@ class Problem(NamedTuple):
         block_tokens: tokens per block.
         arrival_ns: int64[n], when each comes; all 0 where they are there from the start.
         by_arrival: int64[n], requests in order of arrival, the pool's order among equals.
+        prefix_caching: whether full blocks can be hit.
     """
 
     prompt: NDArray[np.int64]
@@ -44,6 +45,7 @@ class Problem(NamedTuple):
     block_tokens: int
     arrival_ns: NDArray[np.int64]
     by_arrival: NDArray[np.int64]
+    prefix_caching: bool
 
 
 def make_problem(workload: Workload, estimate: Estimate, config: EngineConfig) -> Problem:
@@ -75,6 +77,7 @@ def make_problem(workload: Workload, estimate: Estimate, config: EngineConfig) -
         block_tokens=size,
         arrival_ns=arrival,
         by_arrival=np.argsort(arrival, kind="stable"),
+        prefix_caching=config.prefix_caching,
     )
 
 

@@ -186,12 +186,14 @@ class ReferenceEngine:
         step.tokens += tokens
         step.budget -= tokens
         first_new_full = request.computed // self.problem.block_tokens
+        request.computed_before = request.computed
         request.computed += tokens
         self.context[request.index] = request.computed
         while len(request.blocks) < self._blocks_for(request.computed):
             request.blocks.append(self.cache.take())
-        for j in range(first_new_full, request.computed // self.problem.block_tokens):
-            self.cache.label(request.blocks[j], self._prefix_id(request, j))
+        if self.config.prefix_caching:
+            for j in range(first_new_full, request.computed // self.problem.block_tokens):
+                self.cache.label(request.blocks[j], self._prefix_id(request, j))
         request.scheduled = True
 
     def _prefix_id(self, request: Request, j: int) -> int:
@@ -292,7 +294,7 @@ class ReferenceEngine:
         request.prefill_until = request.known
         cached = len(hits) * self.problem.block_tokens
         if self.status[request.index] == PREEMPTED:
-            self.resuming.popleft()
+            self._resumed(request)
             self.sums["resume_hit_tokens"] += cached
         else:
             self.hits[request.index] = cached
@@ -301,6 +303,10 @@ class ReferenceEngine:
         request.fresh = True
         self.running.append(request)
         self.candidate = None
+
+    def _resumed(self, request: Request) -> None:
+        """Take a request off those that wait to resume; it is the first."""
+        self.resuming.popleft()
 
     # -- end of a step ------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 """The block cache in plain Python: reference counts, an LRU free list, prefix hits.
 
-vLLM V1's rules. Freed blocks keep their content and go to the tail of the free list, a
-request's last block first; a new block is taken from the head and loses its content; a hit
-takes its block out of the free list. Several blocks may hold the same prefix; the oldest is hit.
+vLLM V1's rules, as of 0.32. Freed blocks keep their content and go to the tail of the free list,
+a request's last block first; one without content, which no hit can want, goes to the head. A new
+block is taken from the head and loses its content; a hit takes its block out of the free list.
+Several blocks may hold the same prefix; the oldest is hit.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ class BlockCache:
         self.users[block] += 1
 
     def release(self, block: int) -> None:
-        """Take a user away; without users the block joins the tail of the free list."""
+        """Take a user away; without users the block joins the free list: at the head if empty."""
         self.users[block] -= 1
         if self.users[block] == 0:
             self.free[block] = None
+            self.free.move_to_end(block, last=self.content[block] is not None)
 
     def label(self, block: int, prefix_id: int) -> None:
         """Make a full block hit-able under its prefix."""

@@ -15,6 +15,7 @@ class Request:
     target: int
     generated: int = 0
     computed: int = 0
+    computed_before: int = 0
     prefill_until: int = 0
     blocks: list[int] = field(default_factory=list)
     scheduled: bool = False

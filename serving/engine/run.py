@@ -22,6 +22,7 @@ from serving.engine.fast import run_fast
 from serving.engine.problem import is_permutation, make_problem
 from serving.engine.reference import ReferenceEngine
 from serving.engine.reference_async import AsyncReference
+from serving.engine.reference_priority import PriorityReference
 from serving.engine.reference_sglang import SglangReference
 from serving.engine.result import EngineResult, OrderError
 from serving.estimates import Estimate
@@ -70,15 +71,19 @@ def simulate(
             is plain Python; all three give equal results.
 
     Raises:
-        OrderError: the plan is no permutation or misbehaves.
+        OrderError: the plan is no permutation or misbehaves, or has no places to be priorities.
         ConservationError: the engine lost something.
     """
     if isinstance(plan, OneEnded | TwoEnded) and not is_permutation(
         plan.sequence, len(workload.pool)
     ):
         raise OrderError("the plan's sequence is not a permutation of the requests")
+    if config.priority and not isinstance(plan, OneEnded):
+        raise OrderError("priority: only a one-ended plan gives every request a place")
     problem = make_problem(workload, estimate, config)
     if engine == "reference":
+        if config.priority and isinstance(plan, OneEnded):
+            return PriorityReference(problem, config, InSequence(plan), plan.sequence).run()
         capacity = config.kv_blocks * workload.pool.block_tokens
         readable = AsyncReference if config.async_scheduling else ReferenceEngine
         readable = SglangReference if config.rules == "sglang" else readable

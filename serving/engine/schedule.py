@@ -43,6 +43,8 @@ def give_block(blocks: Blocks, run: Run, r: int) -> None:
 @numba.njit(cache=True)
 def label_full(problem: Problem, blocks: Blocks, run: Run, r: int, before: int) -> None:
     """Label the blocks that became full since `before` computed tokens."""
+    if not problem.prefix_caching:
+        return
     for j in range(before // problem.block_tokens, run.computed[r] // problem.block_tokens):
         label(blocks, run.table[run.seat[r], j], prefix_id(problem, r, j))
 
@@ -52,6 +54,7 @@ def schedule(problem: Problem, blocks: Blocks, run: Run, r: int, tokens: int) ->
     """Give r its blocks and its part of the step."""
     c, before = run.c, run.computed[r]
     if before < run.prefill_until[r]:
+        run.chunk[r] = tokens
         c[s.PREFILL_TOKENS] += tokens
         c[s.PREFILLS] += 1
         c[s.PAIRS] += tokens * before + tokens * (tokens + 1) // 2
@@ -127,13 +130,52 @@ def relocate(problem: Problem, run: Run, scan: s.Scan, r: int) -> None:
 
 
 @numba.njit(cache=True)
-def _preempt_tail(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan) -> int:
+def _victim(run: Run) -> int:
+    """Return which of the running goes first: the tail, or the one whose place is last."""
+    last = run.c[s.N_RUNNING] - 1
+    if run.place.size == 0:
+        return last
+    worst = 0
+    for i in range(1, last + 1):
+        if run.place[run.running[i]] > run.place[run.running[worst]]:
+            worst = i
+    return worst
+
+
+@numba.njit(cache=True)
+def _take_back(run: Run, r: int) -> None:
+    """Undo r's part of the step, if it has one."""
     c = run.c
-    r = int(run.running[c[s.N_RUNNING] - 1])
+    if run.pending[r] == 0:
+        return
+    tokens = 1
+    if run.computed[r] > run.prefill_until[r]:
+        c[s.KV_TOKENS] -= run.computed[r]
+        c[s.DECODING] -= 1
+    else:
+        tokens = run.chunk[r]
+        before = run.computed[r] - tokens
+        c[s.PREFILL_TOKENS] -= tokens
+        c[s.PREFILLS] -= 1
+        c[s.PAIRS] -= tokens * before + tokens * (tokens + 1) // 2
+    c[s.TOKENS] -= tokens
+    c[s.BUDGET] += tokens
+    run.computed[r] -= tokens
+    run.pending[r] = 0
+
+
+@numba.njit(cache=True)
+def _preempt(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan, at: int) -> int:
+    """Preempt the running request at that place among them, and return it."""
+    c = run.c
+    r = int(run.running[at])
+    for i in range(at, c[s.N_RUNNING] - 1):
+        run.running[i] = run.running[i + 1]
     c[s.PREEMPTED_NOW] = 1
     if run.finish_ns[r] >= 0:
         leave_finished(problem, blocks, run, scan, r)
         return r
+    _take_back(run, r)
     c[s.DROPPED] += run.computed[r]
     c[s.PREEMPTIONS] += 1
     run.preempted[r] += 1
@@ -182,7 +224,7 @@ def _decode_in_place(problem: Problem, run: Run, first: int) -> int:
 
 @numba.njit(cache=True)
 def serve_running(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan) -> None:
-    """Give each running request its tokens, preempting from the tail where blocks lack."""
+    """Give each running request its tokens, preempting others where blocks lack."""
     c = run.c
     i = _decode_in_place(problem, run, 0)
     while i < c[s.N_RUNNING] and c[s.BUDGET] > 0:
@@ -193,7 +235,9 @@ def serve_running(problem: Problem, blocks: Blocks, run: Run, scan: s.Scan) -> N
         tokens = min(problem.prompt[r] + run.generated[r] - run.computed[r], c[s.BUDGET])
         needed = blocks_for(problem, run.computed[r] + tokens) - run.held[r]
         while needed > blocks.free[0]:
-            if _preempt_tail(problem, blocks, run, scan) == r:
+            at = _victim(run)
+            if _preempt(problem, blocks, run, scan, at) == r:
                 return
+            i -= at < i
         schedule(problem, blocks, run, r, tokens)
         i = _decode_in_place(problem, run, i + 1)

@@ -99,12 +99,14 @@ class Run(NamedTuple):
 
     Attributes:
         status: int8[n]; `computed`, `generated`, `prefill_until`, `first_ns`, `finish_ns`,
-            `hits`, `preempted`: int64[n]; `pending`: int8[n], scheduled in this step;
-            `side`: int8[n], 0 left, 1 right, -1 neither; `in_head`: bool[n].
+            `hits`, `preempted`, `chunk` (tokens last given of a prompt): int64[n]; `pending`:
+            int8[n], scheduled in this step; `side`: int8[n], 0 left, 1 right, -1 neither;
+            `in_head`: bool[n].
         seat: int32[n], row of `table`; `held`: int32[n], blocks held.
         table: int32[seats, blocks], block tables; `free_seats`: int32[seats], a stack.
         running: int64[seats], in order of admission; `by_end`: the same by remaining length, for
             predicted peaks; `resuming`: int64[n], a stack.
+        place: int64[n], places in the plan under the priority policy, else empty.
         c: int64[N_COUNTERS].
         what_if_ns: int64[k], makespan under each model of `StepCosts.what_if`.
         series: see `serving.engine.series`.
@@ -128,6 +130,8 @@ class Run(NamedTuple):
     running: np.ndarray
     by_end: np.ndarray
     resuming: np.ndarray
+    place: np.ndarray
+    chunk: np.ndarray
     c: np.ndarray
     what_if_ns: np.ndarray
     series: np.ndarray
@@ -173,8 +177,8 @@ def new_blocks(total: int, ids: int) -> Blocks:
     )
 
 
-def new_run(problem: Problem, config: EngineConfig) -> Run:
-    """Return the state before the first step.
+def new_run(problem: Problem, config: EngineConfig, place: np.ndarray) -> Run:
+    """Return the state before the first step; `place` as in `Run`.
 
     Raises:
         MemoryError: the block tables would exceed 4 GB; use larger blocks or fewer seats.
@@ -187,7 +191,10 @@ def new_run(problem: Problem, config: EngineConfig) -> Run:
         raise MemoryError(f"block tables of {seats} seats x {width} blocks exceed 4 GB")
     columns = {
         name: np.zeros(n, np.int64)
-        for name in ("computed", "generated", "prefill_until", "hits", "preempted", "resuming")
+        for name in (
+            *("computed", "generated", "prefill_until", "chunk"),
+            *("hits", "preempted", "resuming"),
+        )
     }
     in_head = np.zeros(n, np.bool_)
     in_head[problem.run_first] = True
@@ -204,6 +211,7 @@ def new_run(problem: Problem, config: EngineConfig) -> Run:
         free_seats=np.arange(seats, dtype=np.int32)[::-1].copy(),
         running=np.zeros(seats, np.int64),
         by_end=np.zeros(seats, np.int64),
+        place=place,
         c=_counters(problem, in_head, config.async_scheduling),
         what_if_ns=np.zeros(config.costs.what_if.codes.size, np.int64),
         series=new_series(),

@@ -96,6 +96,8 @@ def cases(draw):
     costs = costs._replace(dense_ns=1000.3 + 31.7 * np.arange(31), kv_token_ns=777.7)
     sglang = draw(st.integers(0, 3)) == 0
     reserve = 0.0 if sglang else draw(st.sampled_from([0.0, 0.5, 1.0, -1.0]))
+    lagging = not sglang and reserve == 0 and draw(st.booleans())
+    priority = not sglang and reserve == 0 and not lagging and draw(st.booleans())
     config = EngineConfig(
         costs,
         kv_blocks=draw(st.sampled_from([6, 8, 10, 12, 14, 18, 24, 60])),
@@ -105,14 +107,16 @@ def cases(draw):
         predict_peak=reserve < 0,
         reserve_prompt=not sglang and draw(st.booleans()),
         rules="sglang" if sglang else "vllm",
-        async_scheduling=not sglang and reserve == 0 and draw(st.booleans()),
+        async_scheduling=lagging,
+        priority=priority,
+        prefix_caching=draw(st.booleans()),
         arrivals=kind != "sample" and draw(st.booleans()),
     )
     return Case(
         workload,
         guess,
         config,
-        draw(st.sampled_from([*ORDERS.names(), "moody"])),
+        "shuffled" if priority else draw(st.sampled_from([*ORDERS.names(), "moody"])),
         draw(st.booleans()),
         draw(VARIANTS),
     )
@@ -175,9 +179,45 @@ def test_the_random_cases_reach_the_hard_rules():
 
 @given(cases())
 @settings(deadline=None, max_examples=60)
+def test_priority_is_the_plan_where_all_are_there(case):
+    """Without arrivals, vLLM's two policies do the same; with a cache off, nothing is hit."""
+    plain = replace(case.config, arrivals=False, kv_reserve=0.0, predict_peak=False)
+    plain = replace(plain, rules="vllm", async_scheduling=False, priority=False)
+    plan = OneEnded(np.random.default_rng(3).permutation(len(case.workload.pool)))
+    first = simulate(case.workload, oracle(case.workload), plan, plain)
+    urgent = replace(plain, priority=True)
+    assert_equal(first, simulate(case.workload, oracle(case.workload), plan, urgent))
+    if not case.config.prefix_caching:
+        assert first.totals.first_hit_tokens == first.totals.resume_hit_tokens == 0
+
+
+def test_empty_blocks_are_reused_before_cached_ones():
+    """A request's half-full last block goes first: the prefix behind it survives (vLLM 0.32)."""
+    prompts = [[1, 2, 3, 4, 5], [6], [7], [8], [1, 2, 3, 4, 9]]
+    workload = Workload.of(RequestPool.from_tokens(prompts, 2), [1] * 5, "in turn")
+    for engine in ("fast", "reference"):
+        config = ample(4, max_seqs=1)
+        result = simulate(workload, oracle(workload), OneEnded(np.arange(5)), config, engine)
+        assert result.hit_tokens.tolist() == [0, 0, 0, 0, 4]
+
+
+def test_the_least_urgent_goes_first():
+    """A late but urgent request makes the least urgent one of those that run give way."""
+    pool = RequestPool.from_tokens([[1, 2], [3, 4], [5, 6]], 2, [0, 0, 1])
+    workload = Workload.of(pool, [9, 9, 9], "growing")
+    plan = OneEnded(np.array([2, 1, 0]))
+    for engine in ("fast", "reference"):
+        config = ample(9, arrivals=True, priority=True)
+        result = simulate(workload, oracle(workload), plan, config, engine)
+        assert result.preempted[0] > 0
+        assert result.preempted[2] == 0
+
+
+@given(cases())
+@settings(deadline=None, max_examples=60)
 def test_two_ended_kernel_equals_its_adaptive_form(case):
     """The compiled dual scan and `DualScan` in Python admit the same requests."""
-    case.order = "blendserve"
+    case.order, case.config = "blendserve", replace(case.config, priority=False)
     plan = plan_of(case)
     adaptive = DualScan(
         plan,
@@ -207,7 +247,7 @@ class Audited(DualScan):
 @settings(deadline=None, max_examples=60)
 def test_the_scanner_never_books_more_than_the_cache_holds(case):
     """At every admission beside running requests the two accounts are within M."""
-    case.order = "blendserve"
+    case.order, case.config = "blendserve", replace(case.config, priority=False)
     capacity = case.config.kv_blocks * case.workload.pool.block_tokens
     audited = Audited(plan_of(case), case.workload.pool.prompt_tokens, capacity)
     simulate(case.workload, case.estimate, audited, case.config, "reference")
@@ -224,7 +264,7 @@ def test_permuting_the_pool_permutes_the_outcome(case, seed):
     moved = rng.permutation(n)
     other = replace(case, workload=case.workload.subset(moved))
     other.estimate = Estimate(guess.output_tokens[moved], NO_SAMPLE)
-    case.config = other.config = replace(case.config, arrivals=False)
+    case.config = other.config = replace(case.config, arrivals=False, priority=False)
     first = simulate(case.workload, case.estimate, plan_of(case), case.config)
     second = simulate(other.workload, other.estimate, plan_of(other), other.config)
     assert np.array_equal(first.finish_ns[moved], second.finish_ns)
