@@ -89,8 +89,8 @@ def test_a_rule_in_the_kernel_beside_cubic() -> None:
 def test_an_agent_and_random_loss() -> None:
     """A fixed rate of 6 Mbit/s: what arrives is that rate less the loss, and no queue stands.
 
-    Flows of the datapath send some 55 packets at once about every second (docs/emulation-results.md),
-    so the queue has room for them.
+    Flows of the datapath send some 55 packets at once about every second, so the queue has room
+    for them (docs/emulation-results.md).
     """
     loss = {"kind": "bernoulli", "p": 0.02}
     rate = {"fixed": {"rate_bps": 6e6}}
