@@ -80,7 +80,8 @@ def test_the_kernels_own() -> None:
 
 
 def test_a_rule_in_the_kernel_beside_cubic() -> None:
-    found = run("symbolic", competitors=[{"policy": "cubic"}], duration_s=5.0).metrics
+    outcome = run("symbolic", competitors=[{"policy": "cubic"}], duration_s=5.0)
+    found: dict[str, Any] = dict(outcome.metrics)
     assert 0.8 < found["utilisation"] <= CEILING + 1e-3
     assert 0.0 < found["policy_utilisation"] < found["utilisation"]
     assert found["jain"] is not None
