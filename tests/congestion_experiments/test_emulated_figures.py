@@ -77,8 +77,11 @@ def test_a_record_keeps_the_series_that_the_kind_names(tmp_path: Path) -> None:
     columns = sorted(before)
     assert sorted(after) == columns
     order = ["run_id", "flow", "start_s"]
-    left, right = (frame.sort_values(order)[columns] for frame in (before, after))
-    pd.testing.assert_frame_equal(left.reset_index(drop=True), right.reset_index(drop=True))
+    left, right = (
+        pd.DataFrame(frame.sort_values(order)[columns]).reset_index(drop=True)
+        for frame in (before, after)
+    )
+    pd.testing.assert_frame_equal(left, right)
     one = kept.run_ids[0]
     assert set(kept.series("over_time", [one])["run_id"]) == {one}
     assert not len(kept.series("sockets"))

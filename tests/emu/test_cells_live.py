@@ -80,22 +80,28 @@ def test_the_kernels_own() -> None:
 
 
 def test_a_rule_in_the_kernel_beside_cubic() -> None:
-    found = run("symbolic", competitors=[{"policy": "cubic"}], duration_s=5.0).metrics
+    outcome = run("symbolic", competitors=[{"policy": "cubic"}], duration_s=5.0)
+    found: dict[str, Any] = dict(outcome.metrics)
     assert 0.8 < found["utilisation"] <= CEILING + 1e-3
     assert 0.0 < found["policy_utilisation"] < found["utilisation"]
     assert found["jain"] is not None
 
 
 def test_an_agent_and_random_loss() -> None:
-    """A fixed rate of 6 Mbit/s: what arrives is that rate less the loss, and no queue stands."""
+    """A fixed rate of 6 Mbit/s: what arrives is that rate less the loss, and no queue stands.
+
+    Flows of the datapath send some 55 packets at once about every second, so the queue has room
+    for them (docs/emulation-results.md).
+    """
     loss = {"kind": "bernoulli", "p": 0.02}
     rate = {"fixed": {"rate_bps": 6e6}}
-    found = check_sound(run("fixed", loss=loss, parameters=rate), 0.5)
+    queue = {"kind": "drop_tail", "packets": 400}
+    outcome = run("fixed", loss=loss, parameters=rate, queue=queue)
+    found: dict[str, Any] = dict(outcome.metrics)
     assert found["goodput_mbps"] == pytest.approx(6.0 * 0.98 * CEILING, rel=0.05)
     assert 0.003 < found["loss"] < 0.05
-    # On a busy machine a sender that was kept from its core may send some packets at once.
-    assert found["queue_loss"] < 0.02
-    assert found["queue_delay_ms"] < 8.0
+    assert found["queue_loss"] == 0.0
+    assert found["queue_delay_ms"] < 12.0
 
 
 def test_what_was_started_is_gone() -> None:
