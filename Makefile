@@ -3,6 +3,7 @@ PYTHON ?= python3
 SETUP := $(PYTHON) -m experiments.setup
 BIN := .venv/bin
 BENCH ?= *
+EMULATION := bpf bpftool clang ethtool gcc ifconfig ip iperf3 mn ping tc
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce vllm test test-fast bench lint docs lock clean
@@ -20,7 +21,7 @@ help:
 
 reproduce:
 	@$(SETUP) venv --wish congestion symbolic tuning
-	@$(SETUP) programs g++
+	@$(SETUP) programs g++ $(EMULATION)
 	@status=0; $(BIN)/triptych reproduce '*' --size quick || status=$$?; \
 	$(BIN)/triptych report && exit $$status
 
@@ -30,17 +31,17 @@ vllm:
 
 test: vllm
 	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
-	@$(SETUP) programs chromium chromedriver g++ pkg-config ns3
+	@$(SETUP) programs chromium chromedriver g++ pkg-config ns3 $(EMULATION)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --junitxml=build/test.xml
 
 test-fast:
 	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
-	@$(SETUP) programs g++
+	@$(SETUP) programs bpf bpftool clang g++ gcc
 	$(BIN)/python -m pytest -m 'not extensive' -n 2
 
 bench:
 	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
-	@$(SETUP) programs g++ pkg-config ns3
+	@$(SETUP) programs g++ pkg-config ns3 $(EMULATION)
 	$(BIN)/python -m tests.bench.run --select '$(BENCH)'
 
 lint:

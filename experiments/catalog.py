@@ -100,7 +100,7 @@ def _matches(name: str, pattern: str) -> bool:
 def _read_all() -> list[Entry]:
     problems: list[Problem] = []
     found: list[Entry] = []
-    for path in sorted(MANIFESTS.glob("*/*.yaml")):
+    for path in sorted(MANIFESTS.glob("*/*.yaml"), key=lambda path: path.with_suffix("")):
         try:
             found.append(_read(path))
         except InvalidManifest as error:

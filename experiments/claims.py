@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from experiments.axes import Point
+from experiments.doctor import CAPABILITY_NAMES
 from experiments.manifest import Claim, Manifest, Statistic
 from experiments.statistics import (
     CONFIDENCE,
@@ -23,7 +24,12 @@ Verdict = Literal["reproduced", "deviates", "unconfirmed", "needs_hardware", "no
 
 @dataclass(frozen=True)
 class Check:
-    """One claim against the runs at one size."""
+    """One claim against the runs at one size.
+
+    Attributes:
+        missing_needs: what keeps runs from starting: names of capabilities that the machine lacks,
+            and messages on files that are absent, each with its remedy.
+    """
 
     manifest: Manifest
     claim: Claim
@@ -40,7 +46,9 @@ class Check:
         claim, found = self.claim, self.estimate
         paper = f"paper {show_paper(claim)}"
         if found is None:
-            return f"{paper}; {self.verdict.replace('_', ' ')}"
+            absent = [need for need in self.missing_needs if need not in CAPABILITY_NAMES]
+            why = f", for these are not there: {'; '.join(absent)}" if absent else ""
+            return f"{paper}; {self.verdict.replace('_', ' ')}{why}"
         interval = _interval(found, claim.unit)
         here = f"here {show(found.value, claim.unit)}{interval}, {self.origin}"
         return f"{paper}; {here}, n={found.n}: {self.verdict.replace('_', ' ')}"
@@ -140,7 +148,8 @@ def _check(results: Results, claim: Claim, missing_needs: tuple[str, ...]) -> Ch
     if estimate is not None:
         verdict = verdict_of(claim, estimate)
     else:
-        verdict = "needs_hardware" if missing_needs else "not_run"
+        hardware = any(need in CAPABILITY_NAMES for need in missing_needs)
+        verdict = "needs_hardware" if hardware else "not_run"
     stale = bool(set(run_ids) & set(results.stale))
     size, origin = results.plan.size, results.origin
     found = (verdict, estimate, run_ids, stale, missing_needs, origin)

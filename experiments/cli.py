@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from experiments import datapath
 from experiments.paths import build_root, results_root
 from experiments.problems import InputError
 from policies.registry import BrokenSourceError
@@ -26,6 +27,8 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(datapath.app, name="datapath")
 
 SizeName = Literal["quick", "standard", "paper"]
 Names = Annotated[

@@ -3,7 +3,8 @@
 What takes hours, or hardware that few have, is recorded once: the exported table of a plan
 (`<name>.parquet`) and who made it when (`<name>.json`). A recorded table is drawn and its claims
 are checked like any other, and both say `recorded`. It belongs to the configuration that made it:
-after a change of the manifest its runs have other ids, and it is left out.
+after a change of the manifest its runs have other ids, and it is left out. Series over time are
+kept (`<name>.<series>.parquet`) where the kind of run names them in `recorded_series`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments import paths
 from experiments.files import read_json, write_atomic, write_json
+from experiments.kinds.base import KINDS
 from experiments.manifest import SIZES, Manifest
 from experiments.plan import make_plan
 from experiments.problems import InputError
@@ -34,7 +36,7 @@ KEPT = (
 
 @dataclass(frozen=True)
 class RecordedResults(Results):
-    """Results of a plan that were recorded; there are no series over time."""
+    """Results of a plan that were recorded."""
 
     file: Path = Path()
 
@@ -52,11 +54,15 @@ class RecordedResults(Results):
         return table.loc[table["run_id"].isin(list(self.run_ids))].reset_index(drop=True)
 
     def series(self, name: str, run_ids: Iterable[str] | None = None) -> pd.DataFrame:
-        """Return nothing: only the table is recorded."""
+        """As in `Results`; nothing where that series is not recorded."""
         import pandas as pd
 
-        del name, run_ids
-        return pd.DataFrame()
+        file = _series_file(self.file, name)
+        if not file.is_file():
+            return pd.DataFrame()
+        frame = pd.read_parquet(file)
+        wanted = list(self.run_ids if run_ids is None else run_ids)
+        return frame.loc[frame["run_id"].isin(wanted)].reset_index(drop=True)
 
     def provenance(self) -> list[dict[str, Any]]:
         """Return what was kept of `run.json` of every run."""
@@ -106,11 +112,19 @@ def record(results: Results) -> Path:
     file = paths.RECORDED / manifest.paper / f"{manifest.name}.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(file, buffer.getvalue())
+    for name in getattr(KINDS.get(manifest.kind), "recorded_series", ()):
+        kept = io.BytesIO()
+        results.series(name).to_parquet(kept, compression="zstd", index=False)
+        write_atomic(_series_file(file, name), kept.getvalue())
     runs = [{key: run.get(key) for key in KEPT} for run in results.provenance()]
     command = f"triptych reproduce {manifest.id} --size {plan.size}"
     about = {"schema": 1, "experiment": manifest.id, "size": plan.size, "command": command}
     write_json(file.with_suffix(".json"), about | {"runs": runs})
     return file
+
+
+def _series_file(file: Path, name: str) -> Path:
+    return file.with_name(f"{file.stem}.{name}.parquet")
 
 
 def _about(file: Path) -> dict[str, Any]:

@@ -37,3 +37,25 @@ def need(name: str) -> Capability:
     if not found.present:
         pytest.skip(f"needs {name}: not on this machine; to have it: {found.fix}")
     return found
+
+
+def need_emulation() -> None:
+    """Skip the test without root; with root, all else that emulation takes must be here."""
+    _need_with_root("netns", "mininet", "cc")
+
+
+def need_datapath() -> None:
+    """Skip the test without root; with root, all else that the datapath takes must be here."""
+    _need_with_root("netns", "bpf", "clang", "bpftool")
+
+
+def _need_with_root(*names: str) -> None:
+    """Skip without root; fail where a thing is lacking all the same.
+
+    A machine that gives root can have the rest by `apt-get install`: otherwise real packets and
+    what runs in the kernel would go untested in silence.
+    """
+    need("root")
+    for name in names:
+        if not (found := _probed(name)).present:
+            pytest.fail(f"{name} is missing though this is root; to have it: {found.fix}")

@@ -40,6 +40,7 @@ ENGINES = (
     *("serving.engine", "serving.profiles", "serving.traces", "serving.vllm"),
     *("emu", "tuning"),
 )
+TOOLS = ("experiments.doctor", "experiments.kinds", "experiments.datapath", "experiments.problems")
 ARROWS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(LEAVES, LEAVES),
     "experiments.setup": ("experiments.paths",),
@@ -61,7 +62,9 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "experiments.doctor": ("experiments.paths", "experiments.setup", "sim.compile_cache"),
     # The machinery knows no engine; kinds of run are where engines and machinery meet.
     "experiments.kinds": (*BASE, "serving", *POLICIES, *SIMULATORS, *ENGINES),
-    "experiments": (*BASE, "experiments.doctor", "experiments.kinds"),
+    "experiments.datapath": ("experiments.problems", "emu"),
+    "experiments.problems": (),
+    "experiments": (*BASE, *TOOLS),
 }
 HEAVY = (
     *("torch", "tvm", "pyoperon", "numba", "pandas"),

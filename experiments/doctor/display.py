@@ -61,6 +61,18 @@ def compile_line() -> str:
     return "; ".join(parts) or "nothing yet; the first run of each part compiles for 10 to 60 s"
 
 
+def emulation_line(rows: list[Capability]) -> str:
+    """Return one line about what can be emulated here, and how."""
+    here = {row.name: row.present for row in rows}
+    lacking = [name for name in ("root", "netns", "mininet") if not here[name]]
+    if lacking:
+        return f"nothing, for lack of {', '.join(lacking)}"
+    relay = "our link relay in C" if here["cc"] else "our link relay in Python"
+    links = f"netem, or {relay}" if here["netem"] else f"{relay} (the kernel has no netem)"
+    late = "" if here["realtime"] else "; without real-time priority, late on a busy machine"
+    return f"networks with links by {links}{late}"
+
+
 def lack(row: Capability) -> str:
     """Return the one line that says what a missing capability means and what to do."""
     return f"no {row.name}: affects {', '.join(row.affects)}. To have it: {row.fix}"
@@ -84,6 +96,7 @@ def show(json: bool = False, fresh: bool = False) -> None:
     for name, value in machine().items():
         console.print(f"{name:8} {value}", markup=False)
     console.print(f"compiled {compile_line()}", markup=False, soft_wrap=True)
+    console.print(f"emulates {emulation_line(rows)}", markup=False, soft_wrap=True)
     table = Table("capability", "here", "version")
     for row in rows:
         mark = "[green]yes[/]" if row.present else "[red]no[/]"

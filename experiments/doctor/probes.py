@@ -19,6 +19,7 @@ from subprocess import CompletedProcess
 
 from experiments.paths import ROOT
 from experiments.setup import gpu
+from experiments.setup.packages import PYTHON_FOLDERS, find_program
 from experiments.setup.programs import run_program
 
 Probe = Callable[[], str | None]
@@ -50,7 +51,15 @@ def _netns() -> str | None:
 
 
 def _mininet() -> str | None:
-    return _told(run_program(["mn", "--version"], timeout_s=SECONDS))
+    """Read the version from the package: `mn --version` imports all of it, for seconds if busy."""
+    if find_program("mn") is None:
+        return None
+    for folder in PYTHON_FOLDERS:
+        source = Path(folder) / "mininet" / "net.py"
+        if source.is_file():
+            told = re.search(r'^VERSION = "(.+)"', source.read_text("utf-8"), re.MULTILINE)
+            return told[1] if told else ""
+    return None
 
 
 def _netem() -> str | None:
@@ -132,6 +141,16 @@ def _ns3() -> str | None:
     return _told(run_program(["pkg-config", "--modversion", "ns3-core"], timeout_s=SECONDS))
 
 
+def _cc() -> str | None:
+    return _told(run_program(["gcc", "--version"], timeout_s=SECONDS))
+
+
+def _realtime() -> str | None:
+    """Tell whether a process that we start may have real-time priority."""
+    run_program(["chrt", "-f", "50", "true"], timeout_s=SECONDS)
+    return ""
+
+
 PROBES: dict[str, Probe] = {
     "root": _root,
     "netns": _netns,
@@ -149,5 +168,7 @@ PROBES: dict[str, Probe] = {
     "julia": _julia,
     "browser": _browser,
     "ns3": _ns3,
+    "cc": _cc,
+    "realtime": _realtime,
 }
 """Capability -> probe, in the order in which they are shown."""

@@ -70,6 +70,11 @@ _MEANING: dict[str, tuple[tuple[str, ...], str]] = {
         f"apt-get install {PROGRAMS['chromium'].package} {PROGRAMS['chromedriver'].package}",
     ),
     "ns3": (("benchmark net/vs_ns3", "tests of sim/net"), PROGRAMS["ns3"].remedy),
+    "cc": (_EMULATED, f"{PROGRAMS['gcc'].remedy}; without it the link relay runs in Python"),
+    "realtime": (
+        _EMULATED,
+        "root or CAP_SYS_NICE; without it a busy machine delivers emulated packets late",
+    ),
 }
 
 

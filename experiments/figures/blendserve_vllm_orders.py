@@ -25,11 +25,14 @@ def draw(results: Results) -> Figure:
     found = points(results)
     figure = new_figure(11.5, 3.2)
     styles = looks(dict.fromkeys(found["policy"]))
-    for axes, (metric, label) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
+    panels = figure.subplots(1, len(PANELS))
+    for axes, (metric, label) in zip(panels, PANELS.items(), strict=True):
         bars(axes, found.loc[found["panel"] == metric], "kv", "policy", styles)
         axes.set_ylabel(label)
         axes.set_xlabel("KV cache, tokens")
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=len(styles))
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(styles)
+    )
     return figure
 
 
@@ -38,7 +41,7 @@ def points(results: Results) -> pd.DataFrame:
     import pandas as pd
 
     kv = {spec.id: f"{spec.config['kv_tokens']:,}" for spec in results.plan.runs}
-    table = results.table.assign(kv=results.table["run_id"].map(kv))
+    table = results.table.assign(kv=[kv[run_id] for run_id in results.table["run_id"]])
     parts = []
     for metric in PANELS:
         summary = summarise(table, ["kv", "policy"], metric)

@@ -49,4 +49,4 @@ def points(results: Results) -> pd.DataFrame:
         name: [configs[i][name] for i in table["run_id"]] for name in ("tightness", "admission")
     }
     frame = pd.DataFrame(keys | {name: table[name].to_numpy() for name in COUNTS})
-    return frame.groupby(["tightness", "admission"], sort=False, as_index=False).sum()
+    return pd.DataFrame(frame.groupby(["tightness", "admission"], sort=False, as_index=False).sum())

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HERE = "here"
+LIVE = "measured just now; the others are recorded"
 PAPER = f"paper ({paper.MARK})"
 POINTS = ("panel", "group", "policy", "x", "mean", "low", "high", "n")
 CEILING = 1448 / 1514
@@ -24,7 +25,7 @@ CEILING = 1448 / 1514
 BEND = 0.75
 """Where the bent scale of utilisation changes; the paper's panels (a) and (b) begin there."""
 _BELOW = 0.3  # share of the height for what lies below the bend
-_FIRST = ("cubic", "bbr", "vivace", "aurora_udt")
+_FIRST = ("cubic", "bbr", "vivace", "aurora_udt", "symbolic", "symbolic_branched")
 
 
 def policies_of(results: Results) -> dict[str, Look]:
@@ -133,7 +134,9 @@ def hollow(look: Look, size: float = 6.5) -> dict[str, Any]:
     }
 
 
-def legend(figure: Figure, policies: Mapping[str, Look], extra: Sequence[Any] = ()) -> None:
+def legend(
+    figure: Figure, policies: Mapping[str, Look], extra: Sequence[Any] = (), columns: int = 7
+) -> None:
     """Put one legend above all panels: the policies, then `extra` handles."""
     from matplotlib.lines import Line2D
 
@@ -141,7 +144,9 @@ def legend(figure: Figure, policies: Mapping[str, Look], extra: Sequence[Any] = 
         Line2D([], [], color=look.colour, marker=look.marker, label=name)
         for name, look in policies.items()
     ]
-    figure.legend(handles=[*handles, *extra], loc="outside upper left", ncols=7, handlelength=1.8)
+    figure.legend(
+        handles=[*handles, *extra], loc="outside upper left", ncols=columns, handlelength=1.8
+    )
 
 
 def paper_handle(label: str = PAPER, marker: str = "D") -> Any:
@@ -149,6 +154,35 @@ def paper_handle(label: str = PAPER, marker: str = "D") -> Any:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], label=label, **hollow(Look(INK, marker)))
+
+
+def rings(axes: Axes, table: pd.DataFrame, x: str, metric: str, times: float = 1.0) -> None:
+    """Draw single runs as ringed dots, over the lines of recorded ones."""
+    rows = table.loc[table[metric].notna()]
+    for policy, run in rows.groupby("policy", sort=False):
+        at = (run[x].to_numpy(float), times * run[metric].to_numpy(float))
+        style = {"linestyle": "none", "clip_on": False, "zorder": 5}
+        axes.plot(
+            *at, marker=".", markersize=6, color=looks([str(policy)])[str(policy)].colour, **style
+        )
+        axes.plot(*at, **_ring(), **style)
+
+
+def ring_handle() -> Any:
+    """Return the legend's entry for `rings`."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], linestyle="none", label=LIVE, **_ring())
+
+
+def _ring() -> dict[str, Any]:
+    return {
+        "marker": "o",
+        "markersize": 11,
+        "markerfacecolor": "none",
+        "markeredgecolor": INK,
+        "markeredgewidth": 1.4,
+    }
 
 
 def as_points(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

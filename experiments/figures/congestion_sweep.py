@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from experiments.figures import congestion_paper as paper
 from experiments.figures.congestion_parts import (
     HERE,
+    LIVE,
     as_points,
     faint_grid,
     grow_from_zero,
@@ -19,10 +20,13 @@ from experiments.figures.congestion_parts import (
     paper_handle,
     paper_points,
     policies_of,
+    ring_handle,
+    rings,
     share_scale,
 )
 from experiments.figures.parts import new_figure, summarise
-from experiments.figures.style import INK, Look
+from experiments.figures.style import Look
+from experiments.figures.style import look as look_of
 from experiments.tables import Results
 
 if TYPE_CHECKING:
@@ -58,12 +62,21 @@ class Sweep:
     note: str = ""
 
 
-def draw(results: Results, sweep: Sweep) -> Figure:
-    """Draw the schemes of the paper at the left, the others at the right."""
-    figure = new_figure(10.5, 8.4)
-    panels = figure.subplots(3, 2, sharex=True, sharey="row", height_ratios=(1.7, 1, 1))
+def draw(results: Results, sweep: Sweep, live: pd.DataFrame | None = None) -> Figure:
+    """Draw the schemes of the paper at the left, the others, if there are any, at the right.
+
+    Args:
+        results: what is drawn.
+        sweep: over what.
+        live: rows like those of the results' table, measured just now; they are ringed.
+    """
     policies = policies_of(results)
-    for column, chosen in enumerate(in_two(policies)):
+    columns = [chosen for i, chosen in enumerate(in_two(policies)) if chosen or i == 0]
+    figure = new_figure(10.5 if len(columns) > 1 else 8.0, 8.4)
+    panels = figure.subplots(
+        3, len(columns), sharex=True, sharey="row", squeeze=False, height_ratios=(1.7, 1, 1)
+    )
+    for column, chosen in enumerate(columns):
         above, middle, below = panels[:, column]
         _x_axis(below, results, sweep)
         share_scale(above, sweep.bent)
@@ -77,25 +90,32 @@ def draw(results: Results, sweep: Sweep) -> Figure:
             faint_grid(axes)
     _paper(panels[0, 0], sweep)
     panels[0, 0].set_title("Drawn in the paper too")
-    panels[0, 1].set_title("Others")
+    if len(columns) > 1:
+        panels[0, 1].set_title("Others")
     words = ("dotted: all that headers leave", sweep.note)
-    panels[0, 1].set_title(
+    panels[0, -1].set_title(
         "\n".join(w for w in words if w), loc="right", fontsize=8.5, fontweight="normal", alpha=0.75
     )
     for axes, metric in zip(panels[:, 0], (UTILISATION, DELAY, LOSS), strict=True):
         axes.set_ylabel(LABELS[metric])
-    symbolic = paper_handle(f"paper: {paper.SYMBOLIC}", "d")
-    legend(figure, policies, (paper_handle(), symbolic))
+    handles = [paper_handle()]
+    if live is not None and len(live):
+        for axes, metric in zip(panels[:, 0], (UTILISATION, DELAY, LOSS), strict=True):
+            rings(axes, live, sweep.column, metric, 100.0 if metric == LOSS else 1.0)
+        handles.append(ring_handle())
+    legend(figure, policies, handles, columns=7 if len(columns) > 1 else 4)
     return figure
 
 
-def points(results: Results, sweep: Sweep) -> pd.DataFrame:
-    """Return the markers, and the paper's."""
+def points(results: Results, sweep: Sweep, live: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return the markers, those measured just now, and the paper's."""
     parts = []
-    for metric in METRICS:
-        found = summarise(results.table, [sweep.column, "policy"], metric)
-        found = found.rename(columns={sweep.column: "x"})
-        parts.append(found.assign(panel=metric, group=HERE))
+    tables = {HERE: results.table} if live is None else {HERE: results.table, LIVE: live}
+    for group, table in tables.items():
+        for metric in METRICS:
+            found = summarise(table, [sweep.column, "policy"], metric)
+            found = found.rename(columns={sweep.column: "x"})
+            parts.append(found.assign(panel=metric, group=group))
     return as_points([*parts, paper_points(UTILISATION, sweep.curves)])
 
 
@@ -135,11 +155,8 @@ def _delays(axes: Axes, results: Results, sweep: Sweep, policies: Mapping[str, L
 
 
 def _paper(axes: Axes, sweep: Sweep) -> None:
-    from experiments.figures.style import look as look_of
-
     for name, curve in sweep.curves.items():
-        look = Look(INK, "d") if name == paper.SYMBOLIC else look_of(name)
-        axes.plot(list(curve), list(curve.values()), **hollow(look), clip_on=False)
+        axes.plot(list(curve), list(curve.values()), **hollow(look_of(name)), clip_on=False)
 
 
 def _x_axis(axes: Axes, results: Results, sweep: Sweep) -> None:

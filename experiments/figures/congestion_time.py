@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.figures import congestion_paper as paper
 from experiments.figures.congestion_parts import (
     HERE,
+    LIVE,
     PAPER,
     as_points,
     faint_grid,
@@ -49,8 +50,14 @@ class OverTime:
     note: str = ""
 
 
-def draw(results: Results, shown: OverTime) -> Figure:
-    """Draw goodput and, below it, queueing delay for every policy that the plan compares."""
+def draw(results: Results, shown: OverTime, live: pd.DataFrame | None = None) -> Figure:
+    """Draw goodput and, below it, queueing delay for every policy that the plan compares.
+
+    Args:
+        results: what is drawn.
+        shown: what is drawn beside it.
+        live: rows like those of the results' series, measured just now; drawn as a dark line.
+    """
     policies = policies_of(results)
     bands = -(-len(policies) // COLUMNS)
     columns = min(COLUMNS, len(policies))
@@ -65,15 +72,16 @@ def draw(results: Results, shown: OverTime) -> Figure:
         _goodput(above, frame, policy, look)
         _paper(above, policy, look, shown)
         _delay(below, frame, policy, look)
+        _live(above, live, policy)
         above.set_title(policy, fontsize=9.5, color=look.colour)
         for axes in (above, below):
             faint_grid(axes)
     _label(panels, len(policies), columns)
-    _legend(figure, shown)
+    _legend(figure, shown, live is not None)
     return figure
 
 
-def points(results: Results, shown: OverTime) -> pd.DataFrame:
+def points(results: Results, shown: OverTime, live: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return the steps drawn, with least and most over seeds, and the paper's points."""
     import numpy as np
     import pandas as pd
@@ -93,6 +101,12 @@ def points(results: Results, shown: OverTime) -> pd.DataFrame:
                 }
                 labels = {"panel": metric, "group": HERE, "policy": policy}
                 parts.append(pd.DataFrame({**labels, "x": times, **known}))
+    if live is not None:
+        for policy in policies_of(results):
+            times, runs = by_run(live, policy, GOODPUT)
+            if len(runs):
+                labels = {"panel": GOODPUT, "group": LIVE, "policy": policy, "n": len(runs)}
+                parts.append(pd.DataFrame({**labels, "x": times, "mean": runs.mean(axis=0)}))
     parts.append(paper_points(GOODPUT, shown.curves))
     levels = [
         {"panel": GOODPUT, "group": f"{PAPER}, level", "policy": policy, "mean": level}
@@ -161,6 +175,14 @@ def _delay(axes: Axes, frame: pd.DataFrame, policy: str, look: Look) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
 
 
+def _live(axes: Axes, live: pd.DataFrame | None, policy: str) -> None:
+    if live is None:
+        return
+    times, runs = by_run(live, policy, GOODPUT)
+    if len(runs):
+        axes.plot(times, runs.mean(axis=0), color=INK, linewidth=1.4, drawstyle="steps-post")
+
+
 def _paper(axes: Axes, policy: str, look: Look, shown: OverTime) -> None:
     if curve := shown.curves.get(policy):
         style = hollow(Look(INK, look.marker))
@@ -183,7 +205,7 @@ def _label(panels: NDArray[np.object_], count: int, columns: int) -> None:
         axes.tick_params(labelbottom=True)
 
 
-def _legend(figure: Figure, shown: OverTime) -> None:
+def _legend(figure: Figure, shown: OverTime, live: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -192,6 +214,8 @@ def _legend(figure: Figure, shown: OverTime) -> None:
         Patch(facecolor=INK, alpha=0.25, label="least to most over seeds"),
         paper_handle(),
     ]
+    if live:
+        handles.append(Line2D([], [], color=INK, linewidth=1.4, label=LIVE))
     if shown.levels:
         dots = {"color": INK, "linewidth": 1.1, "linestyle": (0, (1, 1.5))}
         handles.append(Line2D([], [], label=f"{PAPER}: mean or steady state", **dots))

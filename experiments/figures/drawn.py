@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments import paths
 from experiments.files import read_json, write_json
 from experiments.fingerprint import fingerprint
 from experiments.tables import Results
@@ -42,6 +43,13 @@ def _digest(path: Path) -> str | None:
         return None
 
 
+def _recorded_state(results: Results) -> str:
+    """Return a text that changes when the record does that a figure may show beside the runs."""
+    manifest = results.manifest
+    file = paths.RECORDED / manifest.paper / f"{manifest.name}.parquet"
+    return str(file.stat().st_mtime_ns) if file.is_file() else ""
+
+
 def _key(results: Results, source: Path) -> str:
     """Return a hash over the plan, the stored runs and the sources that draw them."""
     digest = hashlib.sha256(fingerprint([source]).encode())
@@ -49,4 +57,5 @@ def _key(results: Results, source: Path) -> str:
     states = (results.failed, results.stale)
     digest.update(repr((parts, results.plan.overridden, states)).encode())
     digest.update(results.state().encode())
+    digest.update(_recorded_state(results).encode())
     return digest.hexdigest()

@@ -40,6 +40,9 @@ _POLICIES = {
     "allegro": ("#a8653a", "*"),
     "oracle": ("#7d8590", "v"),
     "fixed": ("#5f8a1f", "h"),
+    "symbolic_branched": ("#871eff", "d"),
+    "symbolic": ("#e1004b", "H"),
+    "teacher": ("#87695a", "8"),
 }
 _SPARE = (
     ("#8a63c8", "P"),

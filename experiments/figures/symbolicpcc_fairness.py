@@ -83,7 +83,7 @@ def _examples(results: Results, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def _runs(figure: Any, results: Results, table: pd.DataFrame) -> None:
     examples, policies = _examples(results, table), policies_of(results)
-    columns = 5
+    columns = 6
     rows = -(-len(policies) // columns)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes in panels[len(policies) :]:

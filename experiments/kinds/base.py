@@ -51,7 +51,8 @@ class RunKind(Protocol):
     runs read data that a machine may not have, and for which nothing can stand in, has a static
     method `lacks(config) -> messages` of a resolved configuration: what is absent and where to get
     it. Such runs are planned but not started. A kind whose runs time this machine sets `exclusive`:
-    no other run of the session runs beside them.
+    no other run of the session runs beside them. `recorded_series` names tables of its runs that a
+    record keeps beside the metrics.
     """
 
     name: ClassVar[str]

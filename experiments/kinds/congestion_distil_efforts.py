@@ -115,7 +115,7 @@ def networks_of(config: dict[str, Any], seed: int, folder: Path) -> Networks:
     if config["contexts_from"] == "return":
         return teacher, None, None
     contexts, networks = read_specialists(WEIGHTS)
-    return teacher, contexts, networks
+    return teacher, contexts, networks if config["specialists"] else None
 
 
 def _trained(config: dict[str, Any], seed: int, folder: Path) -> Networks:

@@ -66,12 +66,16 @@ class VllmParity:
         fields = {k: v for k, v in config.items() if k not in ("policy", "seed")}
         wanted = ParityConfig.model_validate(fields)
         sums, parted = dict.fromkeys(VllmParity.metrics, 0), []
-        words = {"tightness": wanted.tightness, "admission": wanted.admission}
         with VllmEngine(sizes_for_cases(dummy_named("tiny"))) as engine:
             for index in range(wanted.cases):
                 rng = np.random.default_rng([int(config["seed"]), index])
-                alike = {"caching": index % 4 != 3, "staggered": index % 2 == 0}
-                case = random_case(rng, **words, **alike)
+                case = random_case(
+                    rng,
+                    tightness=wanted.tightness,
+                    admission=wanted.admission,
+                    caching=index % 4 != 3,
+                    staggered=index % 2 == 0,
+                )
                 given = (case.guess, case.plan, case.config)
                 real = engine.run(case.workload, case.prompts, *given).rows
                 simulated = predicted(case.workload, *given)

@@ -37,7 +37,7 @@ def _metrics() -> dict[str, str]:
     }
     for name in JUDGED:
         found |= {
-            f"{name}_ratio": f"1; pool {name}: predicted / measured CPU time, median of the repeats",
+            f"{name}_ratio": f"1; pool {name}: predicted / measured CPU time, median of repeats",
             f"{name}_ratio_low": "1; the same with the slowest repeat",
             f"{name}_ratio_high": "1; the same with the fastest repeat",
             f"{name}_measured_s": "s of CPU time; median of the repeats",

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 from experiments.setup import SetupError
 
+PYTHON_FOLDERS = ("/usr/lib/python3/dist-packages", "/usr/local/lib/python3/dist-packages")
+"""Where Debian keeps Python packages (Mininet's)."""
+
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where Debian keeps what only root has on its PATH (`tc`, `bpftool`)."""
 
@@ -50,18 +53,30 @@ class Program:
 _ROWS = [
     Program("apt-get", "apt", "installing what is missing, where this runs as root"),
     Program("bash", "bash", "the continuous-integration script"),
+    Program(
+        "bpf",
+        "libbpf-dev",
+        "congestion control inside the kernel",
+        marker="/usr/include/bpf/bpf_helpers.h",
+    ),
     Program("bpftool", "bpftool", "congestion control inside the kernel"),
+    Program("chrt", "util-linux", "telling whether emulated links may have real-time priority"),
     Program("chromedriver", "chromium-driver", "tests of the report in a browser"),
     Program("chromium", "chromium", "tests of the report in a browser"),
     Program("clang", "clang", "congestion control inside the kernel"),
     Program("dirname", "coreutils", "the continuous-integration script"),
+    Program("ethtool", "ethtool", "emulated networks (packets as they are on a wire)"),
     Program("g++", "g++", "tuning of kernels (compiling them), comparison with ns-3"),
+    Program("gcc", "gcc", "emulated links at speed (compiling the relay)"),
     Program("git", "git", "the commit in the provenance of a run"),
+    Program("ifconfig", "net-tools", "emulated networks (Mininet calls it)"),
+    Program("ip", "iproute2", "emulated networks"),
     Program("iperf3", "iperf3", "emulated flows"),
     Program("julia", None, "symbolic regression by PySR", "install Julia 1.10 from julialang.org"),
     Program("libnuma", "libnuma1", "vLLM on a CPU", marker="/usr/lib/*/libnuma.so.1"),
     Program("make", "make", "the Makefile"),
     Program("mn", "mininet", "emulated networks"),
+    Program("mount", "mount", "emulation in namespaces of its own"),
     Program(
         "ns3",
         "libns3-dev",
@@ -70,11 +85,13 @@ _ROWS = [
     ),
     Program("nvcc", "nvidia-cuda-toolkit", "compiling CUTLASS templates"),
     Program("nvidia-smi", "nvidia-smi", "naming the GPU"),
+    Program("ping", "iputils-ping", "measuring emulated links"),
     Program("pkg-config", "pkg-config", "comparing the network simulator with ns-3"),
     Program("python3", "python3", "everything"),
     Program("rm", "coreutils", "make clean"),
+    Program("setpriv", "util-linux", "emulation that ends with the command that started it"),
     Program("tc", "iproute2", "emulated links"),
-    Program("unshare", "util-linux", "emulation in a network namespace of its own"),
+    Program("unshare", "util-linux", "emulation in namespaces of its own"),
 ]
 PROGRAMS = {row.name: row for row in _ROWS}
 

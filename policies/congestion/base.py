@@ -241,3 +241,17 @@ class Controller:
             if not isinstance(value, int | float) or not np.isfinite(value):
                 raise ValueError(f"controller {cls.name!r}: parameter {name!r} is {value}")
         return np.array([parameters.get(n, d) for n, d in cls.parameters.items()], np.float64)
+
+    @classmethod
+    def constants_for(
+        cls, parameters: Mapping[str, float], attribution: str
+    ) -> NDArray[np.float64]:
+        """Return the constants for a flow whose monitor intervals count as `attribution` says.
+
+        A flow may count otherwise than its controller would. Most controllers do not care; one
+        whose arithmetic depends on it overrides this.
+
+        Raises:
+            ValueError: as `constants`.
+        """
+        return cls.constants(parameters)

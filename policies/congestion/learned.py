@@ -22,19 +22,14 @@ from numpy.typing import NDArray
 
 from policies.congestion.base import STATE
 from policies.congestion.hooks import hook
-from policies.congestion.interval_features import FEATURES, NAMES, measure
-from policies.congestion.monitor import clamp
 from policies.congestion.network_files import Trained, read_trained
 from policies.congestion.networks import forward
+from policies.congestion.observing import behind, forget, observed, remember
 from policies.congestion.steering import (
     AFTER,
     COLUMNS,
     CONSTANTS,
     DEFAULTS,
-    MEAN_RTT,
-    MOST_RECEIVED,
-    RECEIVED,
-    SENDING,
     WARMUP_LEFT,
     Steered,
     act,
@@ -42,47 +37,16 @@ from policies.congestion.steering import (
     take_in,
 )
 
-# Constants: features per interval, intervals; then of each feature its number in NAMES, its bounds
-# and its value before anything happened; then the network as `networks.packed` leaves it.
-WIDTH, HISTORY, FIRST_FEATURE = CONSTANTS, CONSTANTS + 1, CONSTANTS + 2
-PER_FEATURE = 4
+# Constants: what is observed, then the network as `networks.packed` leaves it.
+OBSERVED = CONSTANTS
 INPUT = AFTER
 """First column of the history, the oldest interval first; hidden layers and output follow it."""
 
 
 @njit(cache=True)
-def forget(state: Any, constants: Any) -> None:
-    """Set the history to what it is before anything happened."""
-    width = int(constants[WIDTH])
-    for i in range(width * int(constants[HISTORY])):
-        state[INPUT + i] = constants[FIRST_FEATURE + PER_FEATURE * (i % width) + 3]
-
-
-@njit(cache=True)
-def remember(state: Any, interval: Any, constants: Any) -> None:
-    """Append the interval's features to the history, as float32 within their bounds."""
-    width = int(constants[WIDTH])
-    last = INPUT + width * (int(constants[HISTORY]) - 1)
-    for i in range(INPUT, last):
-        state[i] = state[i + width]
-    for i in range(width):
-        at = FIRST_FEATURE + PER_FEATURE * i
-        value = measure(
-            int(constants[at]),
-            interval,
-            state[MEAN_RTT],
-            state[RECEIVED],
-            state[MOST_RECEIVED],
-            state[SENDING],
-        )
-        value = clamp(value, constants[at + 1], constants[at + 2])
-        state[last + i] = np.float64(np.float32(value))
-
-
-@njit(cache=True)
 def decide(state: Any, constants: Any) -> None:
     """Change the rate by the network's action on the history."""
-    network = FIRST_FEATURE + PER_FEATURE * int(constants[WIDTH])
+    network = behind(constants, OBSERVED)
     act(state, state[forward(state, INPUT, constants, network)], constants)
 
 
@@ -90,7 +54,7 @@ def decide(state: Any, constants: Any) -> None:
 def init(state: Any, flow: Any, constants: Any) -> None:
     """Begin with an empty history; without a warm-up, act on it at once."""
     begin(state, flow, constants)
-    forget(state, constants)
+    forget(state, INPUT, constants, OBSERVED)
     if state[WARMUP_LEFT] <= 0.0:
         decide(state, constants)
 
@@ -99,7 +63,7 @@ def init(state: Any, flow: Any, constants: Any) -> None:
 def on_interval(state: Any, interval: Any, constants: Any) -> None:
     """Take the interval in; once the warm-up is over, act."""
     if take_in(state, interval, constants):
-        remember(state, interval, constants)
+        remember(state, INPUT, interval, constants, OBSERVED)
     if state[WARMUP_LEFT] <= 0.0:
         decide(state, constants)
 
@@ -141,7 +105,5 @@ class Learned(Steered):
         Raises:
             ValueError: a parameter is unknown, not finite or out of range; the message names it.
         """
-        observed: list[float] = [len(cls.trained.features), cls.trained.history]
-        for name in cls.trained.features:
-            observed += [NAMES.index(name), *FEATURES[name]]
-        return np.concatenate([super().constants(parameters), observed, cls.trained.network])
+        own = super().constants(parameters)
+        return np.concatenate([own, observed(cls.trained), cls.trained.network])

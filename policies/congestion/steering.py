@@ -179,3 +179,16 @@ class Steered(Controller):
             if own[index] != np.floor(own[index]):
                 raise ValueError(f"controller {cls.name!r}: {name} must be whole, got {own[index]}")
         return np.append(own, float(cls.attribution == SENT))
+
+    @classmethod
+    def constants_for(
+        cls, parameters: Mapping[str, float], attribution: str
+    ) -> NDArray[np.float64]:
+        """Return the constants for a flow that counts as `attribution` says, whatever the class.
+
+        Raises:
+            ValueError: as `constants`.
+        """
+        own = cls.constants(parameters)
+        own[BY_SENT] = float(attribution == SENT)
+        return own

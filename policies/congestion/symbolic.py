@@ -23,55 +23,39 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from policies.congestion.asking import ASKED, ask, asked, begin_table, note
 from policies.congestion.base import STATE, register
 from policies.congestion.hooks import hook
-from policies.congestion.rule_inputs import INPUTS, begin_inputs, update_inputs
-from policies.congestion.rule_inputs import WIDTH as TABLE_WIDTH
+from policies.congestion.rule_inputs import INPUTS
 from policies.congestion.steering import (
-    AFTER,
     COLUMNS,
     CONSTANTS,
-    MEAN_RTT,
-    MOST_RECEIVED,
-    RECEIVED,
-    SENDING,
     WARMUP_LEFT,
     Steered,
     act,
     begin,
     take_in,
 )
-from policies.registry import UnknownNameError
-from policies.rules.machine import run
-from policies.rules.opcodes import SLOTS
 from policies.rules.parse import read_rule
-from policies.rules.program import compile_rule
 from policies.rules.rule import Rule
 
 FOLDER = Path(__file__).resolve().parent / "rules"
 
-# Constants: how many inputs the rule has, the place of each in the table, the program.
-COUNT, FIRST_PLACE = CONSTANTS, CONSTANTS + 1
-# State: the table of everything that rules may ask, the rule's inputs in its order, its stack.
-TABLE = AFTER
-INPUT = TABLE + TABLE_WIDTH
+# Constants: the rule. State: the table, then the rule's inputs and stack.
+RULE = CONSTANTS
 
 
 @njit(cache=True)
 def decide(state: Any, constants: Any) -> None:
     """Change the rate by the rule's action on the table."""
-    count = int(constants[COUNT])
-    for i in range(count):
-        state[INPUT + i] = state[TABLE + int(constants[FIRST_PLACE + i])]
-    action = run(constants, FIRST_PLACE + count, state, INPUT, INPUT + count)
-    act(state, action, constants)
+    act(state, ask(state, ASKED, constants, RULE), constants)
 
 
 @hook
 def init(state: Any, flow: Any, constants: Any) -> None:
     """Begin with the table of a flow to which nothing happened; without a warm-up, act on it."""
     begin(state, flow, constants)
-    begin_inputs(state, TABLE)
+    begin_table(state)
     if state[WARMUP_LEFT] <= 0.0:
         decide(state, constants)
 
@@ -80,30 +64,9 @@ def init(state: Any, flow: Any, constants: Any) -> None:
 def on_interval(state: Any, interval: Any, constants: Any) -> None:
     """Take the interval in; once the warm-up is over, act."""
     if take_in(state, interval, constants):
-        update_inputs(
-            state,
-            TABLE,
-            interval,
-            state[MEAN_RTT],
-            state[RECEIVED],
-            state[MOST_RECEIVED],
-            state[SENDING],
-        )
+        note(state, interval)
     if state[WARMUP_LEFT] <= 0.0:
         decide(state, constants)
-
-
-def places(rule: Rule, where: str) -> list[int]:
-    """Return the place in the table of each of the rule's inputs.
-
-    Raises:
-        ValueError: the table has no such input; the message offers the nearest name.
-    """
-    known = list(INPUTS)
-    for given in rule.inputs:
-        if given.name not in INPUTS:
-            raise ValueError(f"{where}: {UnknownNameError('input', given.name, known)}")
-    return [known.index(given.name) for given in rule.inputs]
 
 
 class Symbolic(Steered):
@@ -127,11 +90,8 @@ class Symbolic(Steered):
         """
         super().__init_subclass__(**rest)
         cls.rule = read_rule(rule)
-        used, program = places(cls.rule, str(rule)), compile_rule(cls.rule)
-        cls.program = np.concatenate([[float(len(used))], np.array(used, np.float64), program])
-        inputs = (f"input_{i}" for i in range(len(used)))
-        slots = (f"slot_{i}" for i in range(int(program[SLOTS])))
-        cls.state = (*STATE, *COLUMNS, *INPUTS, *inputs, *slots)
+        cls.program, columns = asked(cls.rule, str(rule))
+        cls.state = (*STATE, *COLUMNS, *INPUTS, *columns)
 
     @classmethod
     def constants(cls, parameters: Mapping[str, float]) -> NDArray[np.float64]:

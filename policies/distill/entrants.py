@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from policies.congestion.shipped import BRANCHING, DISTILLING, RULES, TRAINING, WEIGHTS
 from policies.registry import Registry
 
 if TYPE_CHECKING:  # naming the entrants must load nothing heavy
@@ -22,8 +23,6 @@ if TYPE_CHECKING:  # naming the entrants must load nothing heavy
 ENTRANTS: Registry[Any] = Registry("policies.distill", "policy of the corrected world")
 register = ENTRANTS.register
 
-SHIPPED = Path(__file__).resolve().parents[1] / "congestion"
-RULES, WEIGHTS = SHIPPED / "rules", SHIPPED / "weights"
 TEACHER = WEIGHTS / "teacher_corrected.safetensors"
 DECIDER, CONTEXTS = RULES / "specialists.rule", WEIGHTS / "contexts.json"
 FRONT = RULES / "symbolic.front.json"
@@ -47,7 +46,8 @@ class Entrant(ABC):
     files: ClassVar[tuple[Path, ...]] = ()
     parts: ClassVar[tuple[Path, ...]] = ()
     """Further files, without which the branches are not known."""
-    made_by: ClassVar[str] = "python -m policies.distill.distil_command"
+    made_by: ClassVar[str] = ""
+    """The command that makes the files."""
 
     @classmethod
     @abstractmethod
@@ -143,7 +143,7 @@ class Specialists(Entrant):
     """A network per context, and the shipped decider."""
 
     files = (DECIDER, CONTEXTS, *(WEIGHTS / name for name in SPECIALISTS))
-    made_by = "python -m policies.distill.train_specialists, then distil_command branched"
+    made_by = f"{TRAINING}, then {BRANCHING}"
 
     @classmethod
     def load(cls) -> Branches:
@@ -166,6 +166,7 @@ class Symbolic(OfRule):
     """Distilled from the teacher: one formula for all links."""
 
     files = (RULES / "symbolic.rule",)
+    made_by = f"{DISTILLING} symbolic"
 
 
 @register("symbolic_branched")
@@ -174,6 +175,7 @@ class SymbolicBranched(OfRule):
 
     files = (RULES / "symbolic_branched.rule",)
     parts = (DECIDER, BRANCHED_CONTEXTS)
+    made_by = BRANCHING
 
     @classmethod
     def branches(cls) -> Branches:
@@ -190,6 +192,7 @@ class Linear(OfRule):
     """Least squares on the inputs of rules."""
 
     files = (RULES / "linear.rule",)
+    made_by = f"{DISTILLING} linear"
 
 
 @register("rule_tree")
@@ -197,6 +200,7 @@ class Tree(OfRule):
     """A regression tree on the inputs of rules."""
 
     files = (RULES / "tree.rule",)
+    made_by = f"{DISTILLING} tree"
 
 
 @register("rule_gentle")

@@ -99,8 +99,9 @@ class Run(NamedTuple):
 
     Attributes:
         status: int8[n]; `computed`, `generated`, `prefill_until`, `first_ns`, `finish_ns`,
-            `hits`, `preempted`, `chunk` (tokens last given of a prompt): int64[n]; `pending`: int8[n], scheduled in this step;
-            `side`: int8[n], 0 left, 1 right, -1 neither; `in_head`: bool[n].
+            `hits`, `preempted`, `chunk` (tokens last given of a prompt): int64[n]; `pending`:
+            int8[n], scheduled in this step; `side`: int8[n], 0 left, 1 right, -1 neither;
+            `in_head`: bool[n].
         seat: int32[n], row of `table`; `held`: int32[n], blocks held.
         table: int32[seats, blocks], block tables; `free_seats`: int32[seats], a stack.
         running: int64[seats], in order of admission; `by_end`: the same by remaining length, for

@@ -134,7 +134,7 @@ def random_case(
         equal_steps(512),
         _kv_blocks(workload, tightness, rng),
         max_batched_tokens=int(rng.integers(8, rng.choice([16, 64, 512]))),
-        max_seqs=int(rng.choice([rng.integers(1, 17), 16])),
+        max_seqs=int(rng.choice(np.array([int(rng.integers(1, 17)), 16]))),
         reserve_prompt=bool(rng.random() < 0.5),
         arrivals=staggered,
         prefix_caching=caching,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from policies.congestion.base import CONTROLLERS, DURING, SENT
 from sim.net.links import MAX_DELAY_NS, MAX_NS, Link
 from sim.net.problems import ScenarioError, number, whole
 from sim.streams import canonical_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SECOND = 1_000_000_000
 FOREVER = 4 * 10**18
@@ -57,6 +61,19 @@ class Flow:
         return CONTROLLERS.get(self.controller) if named else self.controller
 
     @property
+    def counts(self) -> str:
+        """Return which packets its monitor intervals count."""
+        return self.attribution or self.controller_class.attribution
+
+    def constants(self) -> NDArray[np.float64]:
+        """Return its controller's constants.
+
+        Raises:
+            ValueError: a parameter is unknown or out of range; the message names it.
+        """
+        return self.controller_class.constants_for(self.parameters, self.counts)
+
+    @property
     def payload(self) -> int:
         """Return the payload bytes of a packet."""
         return max(1, self.packet_bytes - 66) if self.payload_bytes is None else self.payload_bytes
@@ -71,7 +88,7 @@ class Flow:
         """Raise ScenarioError or LookupError if a field is out of range; the message names it."""
         part = f"flow {self.name!r}"
         controller = self.controller_class
-        for function in ("init", "constants"):
+        for function in ("init", "constants_for"):
             if not hasattr(controller, function):
                 raise ScenarioError(f"{part}: controller {controller!r} is not a controller")
         _path(part, self.path, links)
@@ -91,7 +108,7 @@ class Flow:
                 f"{part}: attribution must be {DURING!r} or {SENT!r}, got {self.attribution!r}"
             )
         try:
-            controller.constants(self.parameters)
+            self.constants()
         except ValueError as error:
             raise ScenarioError(f"{part}: parameters: {error}") from None
 

@@ -12,8 +12,14 @@ import pytest
 
 from policies.congestion import base as b
 from policies.congestion import rule_inputs, steering
+from policies.congestion.asking import TABLE
 from policies.congestion.base import CONTROLLERS
-from policies.congestion.symbolic import FOLDER, TABLE, Symbolic
+from policies.congestion.networks import packed
+from policies.congestion.shipped import made
+from policies.congestion.symbolic import FOLDER, Symbolic
+from policies.distill.branches import Branches
+from policies.distill.entrants import ENTRANTS, load
+from policies.distill.weights import Network
 from policies.rules.evaluate import evaluate
 from policies.rules.parse import read_rule
 from sim.net.engine.run import Session, simulate
@@ -119,6 +125,25 @@ def test_actions_are_clamped(
     assert state[b.PACING_BPS] == pytest.approx(2e6 * 1.1**expected)
 
 
+@pytest.mark.parametrize("attribution", [b.DURING, b.SENT])
+def test_a_flow_that_counts_otherwise_is_a_controller_that_does(
+    attribution: str, tmp_path: Path
+) -> None:
+    """Rates of arrival are taken by what the flow counts, not by what its class would count."""
+    chosen, born = rule_controller(tmp_path, BUSY), rule_controller(tmp_path, BUSY)
+    chosen.attribution = b.SENT if attribution == b.DURING else b.DURING
+    born.attribution = attribution
+    link = Link(Constant(8e6), 20_000_000, DropTail(packets=30), Bernoulli(0.03))
+    flows = (
+        Flow(chosen, start_rate_bps=4e6, attribution=attribution),
+        Flow(born, start_rate_bps=4e6),
+    )
+    one, two = (simulate(Scenario((link,), (flow,), 10 * SECOND, seed=1)) for flow in flows)
+    np.testing.assert_array_equal(one.totals, two.totals)
+    np.testing.assert_array_equal(one.waits, two.waits)
+    assert flows[0].constants()[steering.BY_SENT] == float(attribution == b.SENT)
+
+
 def test_an_input_that_no_flow_has_is_named(tmp_path: Path) -> None:
     text = CONSTANT.format(action="0", low=-1, high=1).replace("loss", "los_slow")
     with pytest.raises(ValueError, match=r"made\.rule.*los_slow.*did you mean 'loss_slow'"):
@@ -149,12 +174,42 @@ def test_both_engines_run_it(tmp_path: Path) -> None:
 # --- the rules that ship
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.rule")), ids=lambda path: path.stem)
+RULES = sorted(path for path in FOLDER.glob("*.rule") if path.stem != "specialists")
+"""Without the decider of the specialists, whose value is no action."""
+
+
+def name_of(path: Path) -> str:
+    own = path.stem.startswith("symbolic")
+    return path.stem if own else f"rule_{path.stem}"
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
 def test_rules_that_ship_are_controllers(path: Path) -> None:
-    controller = CONTROLLERS.get(f"rule_{path.stem}")
+    controller = CONTROLLERS.get(name_of(path))
     assert controller.rule == read_rule(path)
     assert controller.rule.name == path.stem
     assert (controller.rule.low, controller.rule.high) == (-1.0, 1.0)
+
+
+def test_rules_have_the_same_names_as_entrants_of_the_corrected_world() -> None:
+    distilled = set(ENTRANTS.names()) - {"rule_file"}
+    assert distilled - set(CONTROLLERS.names()) == {f"teacher_pruned_{n}" for n in (50, 80, 90)}
+    for name in ("rule_linear", "rule_tree", "symbolic", "symbolic_branched"):
+        assert load(name) == CONTROLLERS.get(name).rule
+
+
+def test_the_specialists_are_those_of_the_corrected_world() -> None:
+    found, controller = load("specialists"), CONTROLLERS.get("specialists")
+    assert isinstance(found, Branches)
+    assert found.decider == controller.decider
+    for network, trained in zip(found.policies, controller.trained, strict=True):
+        assert isinstance(network, Network)
+        np.testing.assert_array_equal(packed(network.tensors, network.sizes), trained.network)
+
+
+def test_a_file_that_is_not_there_is_told_with_the_command(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"x\.rule: is not there; make it with `make x`"):
+        made(tmp_path / "x.rule", "make x")
 
 
 GENTLE_LINKS = {

@@ -17,10 +17,11 @@ from experiments.plan import make_plan
 from experiments.store import Store
 from experiments.tables import Results, collect
 
-KIND = KINDS.get("congestion-link")
 FILES = sorted((MANIFESTS / "symbolicpcc").glob("*.yaml"))
 MINE = [path.stem for path in FILES if load_manifest(path).kind == "congestion-link"]
-"""Experiments of this kind."""
+"""Experiments of the simulated kind."""
+EMULATED = [path.stem for path in FILES if path.stem.endswith(("-emu", "-vs-emu"))]
+"""Experiments with real packets."""
 
 
 def results_of(
@@ -28,10 +29,12 @@ def results_of(
     root: Path,
     keep: Callable[[RunSpec], bool] = lambda spec: True,
     overrides: dict[str, list[Any]] | None = None,
+    size: str = "quick",
 ) -> Results:
     """Return results of the experiment `symbolicpcc/name` for the runs that `keep` wants."""
     manifest = load_manifest(MANIFESTS / "symbolicpcc" / f"{name}.yaml")
-    plan, store = make_plan(manifest, "quick", overrides or {"seeds": [0, 1]}), Store(root)
+    wanted = {"seeds": [0, 1]} if overrides is None else overrides
+    plan, store = make_plan(manifest, size, wanted), Store(root)
     for spec in plan.runs:
         if keep(spec):
             known = {"id": spec.id, "fingerprint": spec.fingerprint, "notes": []}
@@ -43,11 +46,13 @@ def outcome_of(spec: RunSpec) -> Outcome:
     """Return metrics between 0 and 1 by the run's id; every other flow count never converges."""
     digest = hashlib.sha256(spec.id.encode()).digest()
     metrics: dict[str, Any] = {
-        metric: digest[place] / 256 for place, metric in enumerate(KIND.metrics)
+        metric: digest[place] / 256 for place, metric in enumerate(KINDS.get(spec.kind).metrics)
     }
+    metrics |= {name: digest[-1] % 2 for name in metrics if name.endswith("agrees")}
     metrics["queue_delay_ms"] *= 500
     metrics["queue_delay_p95_ms"] = 2 * metrics["queue_delay_ms"]
-    metrics["competitor_share"] *= 2
+    if "competitor_share" in metrics:
+        metrics["competitor_share"] *= 2
     if digest[20] < 100:
         metrics["convergence_s"] = None
     return Outcome(metrics, {"over_time": _series(spec)})

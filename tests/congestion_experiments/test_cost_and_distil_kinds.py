@@ -93,6 +93,17 @@ def test_without_history_rules_see_the_last_interval_only() -> None:
     assert not any(name.endswith(("_fast", "_slow", "_change")) for name in inputs)
 
 
+def test_in_the_specialists_contexts_labels_are_theirs_or_the_teachers() -> None:
+    shipped = {"contexts": 4, "contexts_from": "specialists", "rounds": 0}
+    runs = [
+        run("congestion-distil", None, **TINY, **shipped, specialists=own) for own in (False, True)
+    ]
+    for outcome in runs:
+        assert checked("congestion-distil", outcome)["contexts_found"] == 4
+    teachers, own = (outcome.metrics["error"] for outcome in runs)
+    assert teachers != own
+
+
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("contexts", [1, 2, 8])
 @pytest.mark.parametrize("history", [False, True])

@@ -159,5 +159,6 @@ def test_the_bent_scale_is_monotone_and_inverts() -> None:
 def test_controllers_have_looks_of_their_own() -> None:
     names = ["cubic", "bbr", "vivace", "aurora_udt", "aurora_gym", "reno"]
     names += ["bbr3", "copa", "vegas", "allegro", "oracle", "fixed"]
+    names += ["symbolic", "symbolic_branched", "teacher"]
     assert len({look(n).colour for n in names}) == len(names)
     assert len({look(n).marker for n in names}) == len(names)

@@ -11,6 +11,8 @@ import pytest
 
 from policies.congestion import base as b
 from policies.congestion import steering
+from policies.congestion.asking import TABLE
+from policies.congestion.base import CONTROLLERS
 from policies.congestion.interval_features import MEMORY, NAMES
 from policies.congestion.rule_inputs import (
     EMPTY,
@@ -21,7 +23,8 @@ from policies.congestion.rule_inputs import (
     begin_inputs,
     update_inputs,
 )
-from policies.congestion.symbolic import FOLDER, TABLE, Symbolic
+from policies.congestion.steering import Steered
+from policies.congestion.symbolic import FOLDER
 from policies.distill.actors import (
     Actor,
     Branched,
@@ -32,6 +35,7 @@ from policies.distill.actors import (
     Tables,
     as_actor,
 )
+from policies.distill.entrants import load
 from policies.distill.judge import judge_on
 from policies.distill.teacher_config import corrected_links
 from policies.distill.worlds import CORRECTED, LEGACY, World, seeds_of
@@ -43,6 +47,7 @@ from sim.net.engine.run import Session
 from sim.net.envs import pcc_kernel
 from sim.net.envs.batch import Batch
 from sim.net.envs.config import EnvConfig
+from sim.net.scenario import Flow
 from tests.congestion.test_learned import CASES, STEPS, link_scenario
 from tests.congestion.test_symbolic import BUSY, CONSTANT, rule_controller
 
@@ -100,13 +105,14 @@ def drive(batch: Batch, actor: Actor) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return np.array(rows), np.array(rates), np.array(actions)
 
 
-def environment_of(config: EnvConfig, controller: type[Symbolic], seed: int) -> tuple[Batch, Any]:
+def environment_of(config: EnvConfig, controller: type[Steered], seed: int) -> tuple[Batch, Any]:
     """Return a batch of one and the packet engine's session on the same link with the same luck."""
     batch = Batch(pcc_kernel, config, 1)
     batch.seed(seed)
     pcc_kernel.start(batch.state, np.ones(1, np.bool_), batch.known)
     scenario = link_scenario(batch, controller, config.attribution)
     flow = scenario.flows[0]
+    assert isinstance(flow, Flow)
     told = {"min_bps": config.rate_bps[0], "max_bps": config.rate_bps[1], "delta": config.delta}
     told |= {
         name: getattr(config, name)
@@ -119,37 +125,58 @@ def environment_of(config: EnvConfig, controller: type[Symbolic], seed: int) -> 
     return batch, Session(scenario)
 
 
+def settings_of(**changes: Any) -> EnvConfig:
+    """Return an environment whose bound by its link's capacity is out of reach."""
+    fields: dict[str, Any] = {"most_share": 1e5, "rate_bps": (1e4, 2e8), **changes}
+    return EnvConfig(**fields)
+
+
+def assert_same_life(
+    config: EnvConfig, controller: type[Steered], actor: OnTable | Branched, seed: int
+) -> tuple[np.ndarray, Batch, Session]:
+    """Every interval, action and rate, and the table in the end, are the same bits.
+
+    Returns:
+        The actions; environment and engine as they are in the end.
+    """
+    batch, session = environment_of(config, controller, seed)
+    rows, rates, actions = drive(batch, actor)
+    for _ in range(config.warmup_intervals):
+        assert session.run_until_interval(0) is not None
+    compared = [i for i, n in enumerate(b.INTERVAL) if n != "rtt_slope" or n in config.features]
+    for k in range(STEPS):
+        state = session.state(0)
+        assert state[steering.ACTION] == actions[k], f"seed {seed}, action {k}"
+        assert state[b.PACING_BPS] == rates[k], f"seed {seed}, rate {k}"
+        told = session.run_until_interval(0)
+        assert told is not None
+        np.testing.assert_array_equal(told[compared], rows[k][compared], f"{seed}, row {k}")
+    table = actor.tables.current(batch)[0]
+    np.testing.assert_array_equal(session.state(0)[TABLE : TABLE + WIDTH], table)
+    return actions, batch, session
+
+
 @pytest.mark.parametrize("attribution", [b.DURING, b.SENT])
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("case", CASES)
 def test_a_rule_decides_as_its_controller_in_the_packet_engine(
     case: str, name: str, attribution: str, tmp_path: Path
 ) -> None:
-    """Every interval, action and rate, and the table in the end, are the same bits."""
-    fields: dict[str, Any] = {"most_share": 1e5, "rate_bps": (1e4, 2e8), **CASES[case]}
-    config = EnvConfig(attribution=attribution, **fields)
-    controller = rule_controller(tmp_path, RULES[name])
-    controller.attribution = attribution
-    moved = 0
+    config = settings_of(attribution=attribution, **CASES[case])
+    controller, moved = rule_controller(tmp_path, RULES[name]), 0
     for seed in range(2):
-        batch, session = environment_of(config, controller, seed)
-        actor = RuleActor(controller.rule)
-        rows, rates, actions = drive(batch, actor)
-        for _ in range(config.warmup_intervals):
-            assert session.run_until_interval(0) is not None
-        compared = [i for i, n in enumerate(b.INTERVAL) if n != "rtt_slope" or n in config.features]
-        for k in range(STEPS):
-            state = session.state(0)
-            assert state[steering.ACTION] == actions[k], f"seed {seed}, action {k}"
-            assert state[b.PACING_BPS] == rates[k], f"seed {seed}, rate {k}"
-            told = session.run_until_interval(0)
-            assert told is not None
-            np.testing.assert_array_equal(told[compared], rows[k][compared], f"{seed}, row {k}")
-        np.testing.assert_array_equal(
-            session.state(0)[TABLE : TABLE + WIDTH], actor.tables.current(batch)[0]
-        )
+        actions, *_ = assert_same_life(config, controller, RuleActor(controller.rule), seed)
         moved += len(np.unique(actions))
     assert moved > (4 if name == "gentle" else 10), "the rule hardly acted"
+
+
+@pytest.mark.parametrize("name", ["rule_linear", "rule_tree", "symbolic", "symbolic_branched"])
+def test_rules_that_ship_decide_in_the_judge_as_in_the_packet_engine(name: str) -> None:
+    controller, rule = CONTROLLERS.get(name), load(name)
+    assert isinstance(rule, Rule)
+    config = settings_of(bandwidth_bps=(1e6, 3e7), loss=(0.0, 0.1), start_share=(0.1, 1.5))
+    lives = [assert_same_life(config, controller, RuleActor(rule), seed) for seed in range(3)]
+    assert len(np.unique([actions for actions, *_ in lives])) > 3, "the rule hardly acted"
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -93,7 +93,7 @@ def test_what_is_absent_is_told_with_its_remedy(
 ) -> None:
     monkeypatch.setattr(entrants.Symbolic, "files", (tmp_path / "symbolic.rule",))
     assert ENTRANTS.get("symbolic").lacks() == (
-        "symbolic.rule (python -m policies.distill.distil_command)",
+        "symbolic.rule (python -m policies.distill.distil_command symbolic)",
     )
     with pytest.raises(OSError, match=r"symbolic\.rule"):
         load("symbolic")

@@ -23,7 +23,7 @@ from experiments.setup.programs import run_program
 
 NAMES = [
     *("root", "netns", "mininet", "netem", "bpf", "clang", "bpftool", "iperf3"),
-    *("tvm", "torch", "vllm", "nvcc", "gpu", "julia", "browser", "ns3"),
+    *("tvm", "torch", "vllm", "nvcc", "gpu", "julia", "browser", "ns3", "cc", "realtime"),
 ]
 
 
@@ -67,6 +67,24 @@ def test_table_has_one_line_for_each_lack(capsys, monkeypatch):
     lines = [line for line in out.splitlines() if line.startswith("no ")]
     assert [line.split(":")[0].removeprefix("no ") for line in lines] == NAMES
     assert "cores" in out
+
+
+@pytest.mark.parametrize(
+    ("lacking", "line"),
+    [
+        ((), "networks with links by netem, or our link relay in C"),
+        (("netem",), "networks with links by our link relay in C (the kernel has no netem)"),
+        (
+            ("cc", "netem", "realtime"),
+            "networks with links by our link relay in Python (the kernel has no netem); without "
+            "real-time priority, late on a busy machine",
+        ),
+        (("root", "netns", "cc"), "nothing, for lack of root, netns"),
+    ],
+)
+def test_what_can_be_emulated_is_said_in_one_line(lacking, line):
+    rows = [survey.Capability(name, name not in lacking, "", ("x",), "y") for name in NAMES]
+    assert display.emulation_line(rows) == line
 
 
 def test_probe_that_raises_or_hangs_in_a_program_is_a_lack(monkeypatch):
@@ -113,7 +131,7 @@ def test_machine_without_programs(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(packages, "SBIN", "")
     rows = {row.name: row for row in capabilities()}
-    for name in ("netns", "mininet", "netem", "clang", "bpftool", "iperf3", "nvcc", "browser"):
+    for name in ("netns", "mininet", "netem", "clang", "bpftool", "iperf3", "nvcc", "cc"):
         assert not rows[name].present, name
 
 

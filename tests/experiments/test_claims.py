@@ -332,6 +332,18 @@ def test_no_runs_is_not_run_and_lacking_hardware_is_told(checked: Callable[..., 
     assert checked(gaining(1.2), ["gpu"]).verdict == "reproduced"
 
 
+def test_an_absent_file_is_no_lack_of_hardware(checked: Callable[..., Check]) -> None:
+    absent = "a.rule (python -m make a)"
+    found = checked(lambda s: None, [absent])
+    assert found.verdict == "not_run"
+    assert found.sentence() == f"paper 1.2x (printed); not run, for these are not there: {absent}"
+    both = checked(lambda s: None, ["gpu", absent])
+    assert both.verdict == "needs_hardware"
+    assert both.sentence() == (
+        f"paper 1.2x (printed); needs hardware, for these are not there: {absent}"
+    )
+
+
 def test_a_claim_is_stale_if_one_of_its_own_runs_is(make: Make, tmp_path: Path) -> None:
     store, plan = Store(tmp_path / "results"), make_plan(make(**FIELDS), "quick")
     fill(store, plan, gaining(1.2))

@@ -89,10 +89,13 @@ def test_silence_ends_with_the_time(tmp_path):
 
 
 def test_a_process_that_is_gone_takes_no_message(tmp_path):
-    with VllmProcess(_python(tmp_path, "exit 0")) as process, pytest.raises(VllmError):
+    def talk(process: VllmProcess) -> None:
         for _ in range(100):
             process.send({"run": "x" * 100_000})
             time.sleep(0.01)
+
+    with VllmProcess(_python(tmp_path, "exit 0")) as process, pytest.raises(VllmError):
+        talk(process)
 
 
 def test_sizes_that_cannot_be_are_refused():

@@ -114,7 +114,7 @@ class Moody:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_an_adaptive_order_sees_the_same_in_both(engine, seed):
-    """Free blocks, contexts, budget, hits and steps are those of the simulator, at each question."""
+    """Free blocks, contexts, budget, hits and steps are the simulator's at each question."""
     case = _case(2 + 6 * seed)
     run = engine.run(case.workload, case.prompts, case.guess, Moody(), case.config)
     simulated = predicted(case.workload, case.guess, Moody(), case.config)

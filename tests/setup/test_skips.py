@@ -56,6 +56,20 @@ def test_need_skips_with_the_remedy(monkeypatch):
         monkeypatch.undo() or needs.need("nosuch")
 
 
+@pytest.mark.parametrize("root", [True, False])
+def test_emulation_is_skipped_without_root_and_fails_for_any_other_lack(monkeypatch, root):
+    def probed(name):
+        return Capability(name, root and name != "mininet", "", (), f"get {name}")
+
+    monkeypatch.setattr(needs, "_probed", probed)
+    if root:
+        with pytest.raises(pytest.fail.Exception, match=r"^mininet is missing .*: get mininet$"):
+            needs.need_emulation()
+    else:
+        with pytest.raises(pytest.skip.Exception, match=r"needs root: .*: get root$"):
+            needs.need_emulation()
+
+
 def test_need_data(tmp_path, monkeypatch):
     monkeypatch.setenv("TRIPTYCH_DATA", str(tmp_path))
     (tmp_path / "there").touch()

@@ -98,10 +98,8 @@ def asking_queue() -> type:
 
         def pop_request(self) -> Any:
             """Return and remove the next request."""
-            if self._resuming:
-                request = self._resuming.popleft()
-            else:
-                request = self._new.pop(self._settle())
+            waits = bool(self._resuming)
+            request = self._resuming.popleft() if waits else self._new.pop(self._settle())
             self._candidate = ASK
             return request
 

@@ -260,10 +260,10 @@ def _lay_controller(b: Builder, f: int, scenario: Scenario, flow: Flow, seed: fl
     controller = flow.controller_class
     for field, name in HOOKS.items():
         b.w[f + field] = _address(flow, name, getattr(controller, name))
-    if flow_attribution(flow) == base.SENT and controller.on_interval is not None:
+    if flow.counts == base.SENT and controller.on_interval is not None:
         b.w[f + at.ATTRIBUTION] = 1
         b.w[f + at.INTERVALS] = b.take(FIRST_PACKETS * at.INTERVAL_WIDTH)
-    constants = controller.constants(flow.parameters)
+    constants = flow.constants()
     state = initial_state(scenario, flow, constants, seed)
     b.w[f + at.CONSTANTS], b.w[f + at.CONSTANTS_WIDTH] = b.floats(constants), len(constants)
     b.w[f + at.STATE], b.w[f + at.STATE_WIDTH] = b.floats(state), len(state)
@@ -286,11 +286,6 @@ def _address(flow: Flow, name: str, function: Any) -> int:
             f"{flow.label}: {name} does not compile ({why}); the reference engine "
             "(sim.net.reference.network) runs plain Python"
         ) from error
-
-
-def flow_attribution(flow: Flow) -> str:
-    """Return which packets the flow's intervals count."""
-    return flow.attribution or flow.controller_class.attribution
 
 
 def initial_state(

@@ -32,7 +32,7 @@ class Controller:
         self._hooks = hooks
         self._label = flow.label
         self._facts = facts
-        self._constants = np.ascontiguousarray(hooks.constants(flow.parameters), np.float64)
+        self._constants = np.ascontiguousarray(flow.constants(), np.float64)
         self._state = np.zeros(len(hooks.state))
         self._state[base.SEED] = seed
         self._view = self._state.data

@@ -267,13 +267,12 @@ class Sender:
     # Monitor intervals and trace
 
     def _monitor_of(self, flow: Flow) -> Monitor:
-        attribution = flow.attribution or flow.controller_class.attribution
         monitor = Monitor(
             self._clock,
             self._index,
             self._controller,
             self._round_trip,
-            attribution == base.SENT,
+            flow.counts == base.SENT,
             flow.stop_ns,
         )
         monitor.reported = self._note_interval

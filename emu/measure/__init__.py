@@ -1,0 +1,1 @@
+"""Measuring an emulated path before anything is believed about it, and refusing what is wrong."""

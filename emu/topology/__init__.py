@@ -1,0 +1,1 @@
+"""Topologies: what they are (`layout`), and how Mininet builds them (`network`)."""

@@ -1,0 +1,1 @@
+"""Emulated networks: the decisions of links without a network, and real packets as root."""
