@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from experiments import datapath
+from experiments.calibrate import calibrate
 from experiments.paths import build_root, results_root
 from experiments.problems import InputError
 from policies.registry import BrokenSourceError
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 
 app.add_typer(datapath.app, name="datapath")
+app.command()(calibrate)
 
 SizeName = Literal["quick", "standard", "paper"]
 Names = Annotated[

@@ -40,7 +40,10 @@ ENGINES = (
     *("serving.engine", "serving.profiles", "serving.traces", "serving.vllm"),
     *("emu", "tuning"),
 )
-TOOLS = ("experiments.doctor", "experiments.kinds", "experiments.datapath", "experiments.problems")
+TOOLS = (
+    *("experiments.doctor", "experiments.kinds", "experiments.problems"),
+    *("experiments.calibrate", "experiments.datapath"),
+)
 ARROWS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(LEAVES, LEAVES),
     "experiments.setup": ("experiments.paths",),
@@ -63,6 +66,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     # The machinery knows no engine; kinds of run are where engines and machinery meet.
     "experiments.kinds": (*BASE, "serving", *POLICIES, *SIMULATORS, *ENGINES),
     "experiments.datapath": ("experiments.problems", "emu"),
+    "experiments.calibrate": (*BASE, "experiments.problems", "serving.vllm"),
     "experiments.problems": (),
     "experiments": (*BASE, *TOOLS),
 }
