@@ -120,4 +120,7 @@ def test_of_the_other_panels_only_what_tells_its_speed_is_exclusive(
     others = [name for name in KINDS.names() if name.startswith(("serving-", "congestion-"))]
     alone = {name for name in others if getattr(KINDS.get(name), "exclusive", False)}
     assert len(others) > 1
-    assert alone == {"congestion-decision-cost", "congestion-teacher"}
+    assert alone == {
+        *("congestion-agreement", "congestion-decision-cost", "congestion-emulated"),
+        *("congestion-teacher", "serving-vllm-order", "serving-vllm-time"),
+    }

@@ -31,7 +31,8 @@ def _made(name, spec):
     if name == "vllm-orders":
         lost = spec.config["policy"] == "shuffled" and spec.config["kv_tokens"] < 10_000
         metrics |= {"hit_tokens": 1000 if lost else 2000, "hit_blocks_error": 0}
-        return metrics | {"sharing_kept": 0.5 if lost else 1.0, "cpu_s": 9.0 - spec.config["repeat"]}
+        seconds = 9.0 - spec.config["repeat"]
+        return metrics | {"sharing_kept": 0.5 if lost else 1.0, "cpu_s": seconds}
     for pool in NAMED:
         metrics |= {f"{pool}_ratio": 1.02, f"{pool}_ratio_low": 0.95, f"{pool}_ratio_high": 1.1}
     return metrics
