@@ -110,6 +110,28 @@ def list_(json: Json = False) -> None:
         print("nothing is loaded", file=sys.stderr)
 
 
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.1, max=10_000.0, help="how long")] = 60.0,
+    seed: Annotated[int, typer.Option(min=0, help="of all that is random")] = 0,
+) -> None:
+    """Strain emulation and datapath, and look after every lap for what is left over.
+
+    Flows of all kinds run in private worlds, some of which are killed; loaders are killed at random
+    beside them. Each lap is a line of JSON, the last line sums up. Exit code 1: something leaked.
+    """
+    with _told():
+        from emu.datapath import machine
+        from emu.soak.running import soak as run
+
+        machine.check_load()
+        machine.check_build()
+        told = run(60.0 * minutes, seed, lambda row: print(jsonlib.dumps(row), flush=True))
+    print(jsonlib.dumps({"schema": 1, **vars(told)}))
+    if told.leaks:
+        raise typer.Exit(1)
+
+
 def _watch(request: Any) -> None:
     from emu.datapath.holder import hold
     from emu.datapath.watching import line

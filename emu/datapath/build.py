@@ -43,16 +43,28 @@ def build(settings: Settings, decision: Decision | None = None) -> Path:
     Raises:
         DatapathError: this machine cannot build it, or the compiler refuses the rule.
     """
+    return compile_object(SOURCES / PROGRAM, generated(settings, decision))
+
+
+def compile_object(source: Path, headers: Mapping[str, str]) -> Path:
+    """Return the object of a program in eBPF, compiled unless it is in the cache.
+
+    Args:
+        source: it; headers beside it are found.
+        headers: text of those that are generated, by name.
+
+    Raises:
+        DatapathError: this machine cannot build it, or the compiler refuses it.
+    """
     machine.check_build()
-    headers = generated(settings, decision)
     try:
         kernel = _kernel_types()
-        path = _folder() / "objects" / f"{_key(headers, kernel)}.o"
+        path = _folder() / "objects" / f"{_key(source, headers, kernel)}.o"
         if path.exists():
             os.utime(path)
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        _compile(headers, kernel, path)
+        _compile(source, headers, kernel, path)
     except (ProgramError, OSError) as error:
         raise DatapathError(f"cannot build the datapath: {error}") from None
     _sweep(path.parent)
@@ -78,27 +90,27 @@ def _kernel_types() -> Path:
     return folder
 
 
-def _key(headers: Mapping[str, str], kernel: Path) -> str:
+def _key(source: Path, headers: Mapping[str, str], kernel: Path) -> str:
     digest = hashlib.sha256()
     version = run_program(["clang", "--version"], timeout_s=_TIMEOUT_S).stdout
-    parts = [kernel.name, version, *FLAGS, *WARNINGS]
+    parts = [kernel.name, version, *FLAGS, *WARNINGS, source.name]
     parts += [part for name in sorted(headers) for part in (name, headers[name])]
-    parts += [path.read_text(encoding="utf-8") for path in sorted(SOURCES.iterdir())]
+    parts += [path.read_text(encoding="utf-8") for path in sorted(source.parent.iterdir())]
     for part in parts:
         digest.update(part.encode() + b"\0")
     return digest.hexdigest()[:32]
 
 
-def _compile(headers: Mapping[str, str], kernel: Path, path: Path) -> None:
+def _compile(source: Path, headers: Mapping[str, str], kernel: Path, path: Path) -> None:
     folder = Path(tempfile.mkdtemp(prefix=".making-", dir=path.parent))
     try:
         for name, text in headers.items():
             (folder / name).write_text(text, encoding="utf-8")
         target = _TARGETS.get(platform.machine(), platform.machine())
         command = ["clang", *FLAGS, *WARNINGS]
-        command += [f"-D__TARGET_ARCH_{target}", f"-I{folder}", f"-I{SOURCES}", f"-I{kernel}"]
+        command += [f"-D__TARGET_ARCH_{target}", f"-I{folder}", f"-I{source.parent}", f"-I{kernel}"]
         made = folder / "made.o"
-        command += ["-c", str(SOURCES / PROGRAM), "-o", str(made)]
+        command += ["-c", str(source), "-o", str(made)]
         done = run_program(command, timeout_s=_TIMEOUT_S, check=False)
         if done.returncode != 0:
             errors = [line for line in done.stderr.splitlines() if "error" in line]

@@ -33,6 +33,9 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "bpf_object__next_program": (_pointer, [_pointer, _pointer]),
     "bpf_object__find_map_by_name": (_pointer, [_pointer, ctypes.c_char_p]),
     "bpf_program__set_log_buf": (ctypes.c_int, [_pointer, ctypes.c_char_p, ctypes.c_size_t]),
+    "bpf_program__fd": (ctypes.c_int, [_pointer]),
+    "bpf_program__name": (ctypes.c_char_p, [_pointer]),
+    "bpf_enable_stats": (ctypes.c_int, [ctypes.c_int]),
     "bpf_map__set_map_flags": (ctypes.c_int, [_pointer, ctypes.c_uint32]),
     "bpf_map__fd": (ctypes.c_int, [_pointer]),
     "bpf_map__attach_struct_ops": (_pointer, [_pointer]),
@@ -40,6 +43,9 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "bpf_link_create": (ctypes.c_int, [ctypes.c_int, ctypes.c_int, ctypes.c_int, _pointer]),
     "bpf_map_update_elem": (ctypes.c_int, [ctypes.c_int, _pointer, _pointer, ctypes.c_uint64]),
     "bpf_map_lookup_elem": (ctypes.c_int, [ctypes.c_int, _pointer, _pointer]),
+    "bpf_prog_get_fd_by_id": (ctypes.c_int, [ctypes.c_uint32]),
+    "bpf_map_get_fd_by_id": (ctypes.c_int, [ctypes.c_uint32]),
+    "bpf_link_get_fd_by_id": (ctypes.c_int, [ctypes.c_uint32]),
     "ring_buffer__new": (_pointer, [ctypes.c_int, _SAMPLE, _pointer, _pointer]),
     "ring_buffer__consume": (ctypes.c_int, [_pointer]),
     "ring_buffer__poll": (ctypes.c_int, [_pointer, ctypes.c_int]),
@@ -106,6 +112,16 @@ class Loaded:
             DatapathError: the object has no such map.
         """
         return self._lib.bpf_map__fd(self._map(name))
+
+    def programs(self) -> dict[str, int]:
+        """Return the file descriptor of each program, by name; they belong to this object."""
+        found = {}
+        program = self._lib.bpf_object__next_program(self._object, None)
+        while program:
+            name = self._lib.bpf_program__name(program).decode()
+            found[name] = self._lib.bpf_program__fd(program)
+            program = self._lib.bpf_object__next_program(self._object, program)
+        return found
 
     def update(self, name: str, key: bytes, value: bytes) -> None:
         """Set an entry of a map; a key that the map has no room for is left out.

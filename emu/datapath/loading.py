@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,30 @@ from emu.datapath.libbpf import Loaded, Ring
 from emu.datapath.problems import DatapathError, RefusedError
 from emu.datapath.records import ENDED, STEER, read_record
 from emu.datapath.settings import Settings
+
+
+MOST_NAMES = 64
+Made = TypeVar("Made")
+
+
+def under_free_name(prefix: str, make: Callable[[str], Made]) -> Made:
+    """Return what `make` makes under the first of `prefix`0, `prefix`1, ... that is free.
+
+    Names hold for the whole machine. There are few, so that objects are built once.
+
+    Raises:
+        DatapathError: it cannot be made, or so many are loaded already.
+    """
+    for slot in range(MOST_NAMES):
+        name = f"{prefix}{slot}"
+        if name in machine.available():
+            continue
+        try:
+            return make(name)
+        except DatapathError:
+            if name not in machine.available():  # else somebody else was quicker
+                raise
+    raise DatapathError(f"{MOST_NAMES} datapaths are loaded already; wait until some have ended")
 
 
 class Datapath:
@@ -59,6 +84,10 @@ class Datapath:
         self._ring.poll(timeout_ms)
         found, self._waiting = self._waiting, []
         return found
+
+    def programs(self) -> dict[str, int]:
+        """Return the file descriptor of each of its programs, by name."""
+        return self._loaded.programs()
 
     def steer(
         self, flow: int, turn: int, rate_bps: int, interval_us: int, packets: int, window: int

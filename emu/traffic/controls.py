@@ -11,7 +11,7 @@ from typing import Literal
 from emu.datapath import machine
 from emu.datapath.agent import Agent
 from emu.datapath.decision import compiled
-from emu.datapath.loading import Datapath
+from emu.datapath.loading import Datapath, under_free_name
 from emu.datapath.problems import DatapathError
 from emu.datapath.settings import Settings
 from emu.problems import EmulationError
@@ -20,7 +20,6 @@ from policies.congestion.symbolic import Symbolic
 
 KERNEL = ("cubic", "bbr", "reno")
 """Controllers of ours whose counterpart is the kernel's own of that name."""
-_SLOTS = 64
 
 Mode = Literal["kernel", "rule", "agent"]
 
@@ -147,18 +146,10 @@ def _agent(control: Control) -> Agent:
 
 
 def _datapath(control: Control, agent: Agent | None) -> Datapath:
-    """Load under the first name that is free: few names, so that objects are built once."""
     decision = None if agent else compiled(CONTROLLERS.get(control.policy).rule)
-    for slot in range(_SLOTS):
-        name = f"tri_e{slot}"
-        if name in machine.available():
-            continue
-        try:
-            return Datapath(_settings(control, agent, name), decision)
-        except DatapathError:
-            if name not in machine.available():  # else another cell was quicker
-                raise
-    raise EmulationError(f"{_SLOTS} datapaths are loaded already; wait until some have ended")
+    return under_free_name(
+        "tri_e", lambda name: Datapath(_settings(control, agent, name), decision)
+    )
 
 
 def _settings(control: Control, agent: Agent | None, name: str) -> Settings:

@@ -65,15 +65,15 @@ def run(network: Network, flows: Sequence[Flow], seconds: float, folder: Path) -
     """
     with Controls([flow.control for flow in flows]) as controls:
         for index in range(len(flows)):
-            _prepare(network, index)
+            prepare(network, index)
         servers = [network.popen(f"r{i + 1}", iperf.server()) for i in range(len(flows))]
         for server in servers:
-            _wait_for(server)
+            wait_for(server)
         with _watched(network, len(flows), folder) as watched, _priority(controls.asks):
             began = time.time()
             network.restart()
             clients = _clients(network, flows, seconds, controls)
-        reports = [_report(client, flow.name) for client, flow in zip(clients, flows, strict=True)]
+        reports = [report_of(client, flow.name) for client, flow in zip(clients, flows, strict=True)]
         for server in servers:
             server.kill()
         if controls.missed:
@@ -107,7 +107,7 @@ def _clients(
             time.sleep(_TURN_S)
         for index, client in clients.items():
             if client.poll() is not None:
-                _report(client, flows[index].name)
+                report_of(client, flows[index].name)
                 raise EmulationError(f"flow {flows[index].name!r} ended before its time")
     for client in clients.values():
         with contextlib.suppress(ProcessLookupError):
@@ -115,7 +115,7 @@ def _clients(
     return [clients[index] for index in range(len(flows))]
 
 
-def _report(client: subprocess.Popen[str], name: str) -> iperf.Report | None:
+def report_of(client: subprocess.Popen[str], name: str) -> iperf.Report | None:
     """Return what a client printed; None if it does not end."""
     try:
         out, err = client.communicate(timeout=3.0)
@@ -126,7 +126,7 @@ def _report(client: subprocess.Popen[str], name: str) -> iperf.Report | None:
     return iperf.parse(out or err, f"flow {name!r}")
 
 
-def _prepare(network: Network, index: int) -> None:
+def prepare(network: Network, index: int) -> None:
     """Let the kernel's buffers grow beyond any path here: none of them is to be the bottleneck."""
     sizes = f"4096 131072 {_MOST_BUFFER}"
     for host in (f"s{index + 1}", f"r{index + 1}"):
@@ -167,7 +167,7 @@ def _priority(wanted: bool) -> Iterator[None]:
         os.sched_setscheduler(0, *before)
 
 
-def _wait_for(server: subprocess.Popen[str]) -> None:
+def wait_for(server: subprocess.Popen[str]) -> None:
     """Read what a server prints until it says that it listens; it may print a rule before."""
     assert server.stdout is not None
     for line in server.stdout:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,17 +45,20 @@ def server() -> list[str]:
     return ["iperf3", "-s", "-p", str(PORT), "--forceflush"]
 
 
-def client(address: str, congestion: str, seconds: float) -> list[str]:
+def client(
+    address: str, congestion: str, seconds: float, options: Sequence[str] = ()
+) -> list[str]:
     """Return the command of a client that sends as much as its congestion control lets it.
 
     Args:
         address: of the server.
         congestion: what the socket asks for, TCP_CONGESTION.
         seconds: it ends then by itself, if nobody ends it before; rounded up.
+        options: further ones of iperf3's.
     """
     length = str(max(1, math.ceil(seconds)))
     command = ["iperf3", "-c", address, "-p", str(PORT), "-t", length, "-i", "1"]
-    return [*command, "-C", congestion, "-J"]
+    return [*command, "-C", congestion, "-J", *options]
 
 
 def parse(text: str, who: str) -> Report:

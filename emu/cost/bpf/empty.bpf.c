@@ -1,0 +1,42 @@
+/* A window that never changes, and a callback per ACK that does nothing.
+ *
+ * What the kernel's statistics say that this callback takes is what they take themselves.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include "config.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+SEC("struct_ops/hook_init")
+void BPF_PROG(hook_init, struct sock *sk)
+{
+	((struct tcp_sock *)sk)->snd_cwnd = WINDOW;
+}
+
+SEC("struct_ops/hook_control")
+void BPF_PROG(hook_control, struct sock *sk, u32 ack, int flag, const struct rate_sample *rs)
+{
+}
+
+SEC("struct_ops/hook_ssthresh")
+u32 BPF_PROG(hook_ssthresh, struct sock *sk)
+{
+	return WINDOW;
+}
+
+SEC("struct_ops/hook_undo")
+u32 BPF_PROG(hook_undo, struct sock *sk)
+{
+	return WINDOW;
+}
+
+SEC(".struct_ops")
+struct tcp_congestion_ops hooks = {
+	.init = (void *)hook_init,
+	.cong_control = (void *)hook_control,
+	.ssthresh = (void *)hook_ssthresh,
+	.undo_cwnd = (void *)hook_undo,
+	.name = HOOKS_NAME,
+};

@@ -1,0 +1,1 @@
+"""Emulation and datapath under strain, lap after lap, with everything counted that could be left over."""
