@@ -1,8 +1,8 @@
 """CPU per gigabyte: a rule, and the kernel's own CUBIC and BBR, at one rate over a fast path.
 
-The path is a cable without a shaper, so that nothing but hosts and TCP takes CPU. All send at the same
-rate, for at another one they would send other segments: the rule by bounds of its rate, the others
-by SO_MAX_PACING_RATE, or, for CUBIC that is not paced, by what iperf3 writes.
+The path is a cable without a shaper, so that nothing but hosts and TCP takes CPU. All send at the
+same rate, for at another one they would send other segments: the rule by bounds of its rate, the
+others by SO_MAX_PACING_RATE, or, for CUBIC that is not paced, by what iperf3 writes.
 
 CPU is what the machine was not idle for, kernel and interrupts included, less the same in as much
 time without a flow. So the machine must have nothing else to do.
@@ -66,7 +66,8 @@ def inside(request: Mapping[str, Any], note: Callable[[Any], None]) -> dict[str,
     layout = Layout(("s1", "r1"), (), (Cable("s1", "r1"),))
     with (
         under_free_name(
-            "tri_b", lambda name: Datapath(Settings(name, {**request["parameters"], **bounds}), decision)
+            "tri_b",
+            lambda name: Datapath(Settings(name, {**request["parameters"], **bounds}), decision),
         ) as datapath,
         Network(layout, folder()) as network,
     ):
@@ -80,10 +81,19 @@ def inside(request: Mapping[str, Any], note: Callable[[Any], None]) -> dict[str,
                 poll = partial(_drain, datapath) if name == RULE else None
                 congestion = OTHERS.get(name, datapath.settings.name)
                 seconds = (request["settle_s"], watch_s)
-                began, ended = turn(network, congestion, seconds, look, poll, _limit(name, rate_bps))
+                began, ended = turn(
+                    network, congestion, seconds, look, poll, _limit(name, rate_bps)
+                )
                 row = {"busy_s": ended.busy_s - began.busy_s - rests[-1] * watch_s}
                 frames = (ended.frame_bytes - began.frame_bytes) / FRAME_BYTES
-                turns.append({"round": place, "entrant": name, **row, "payload_bytes": frames * PAYLOAD_BYTES})
+                turns.append(
+                    {
+                        "round": place,
+                        "entrant": name,
+                        **row,
+                        "payload_bytes": frames * PAYLOAD_BYTES,
+                    }
+                )
     return {"turns": turns, "rest_cores": rests}
 
 

@@ -43,7 +43,9 @@ class Entrant:
 
 
 @contextlib.contextmanager
-def loaded(policy: str, parameters: Mapping[str, float], window: int) -> Iterator[dict[str, Entrant]]:
+def loaded(
+    policy: str, parameters: Mapping[str, float], window: int
+) -> Iterator[dict[str, Entrant]]:
     """Load a rule and what it is held against; take all back at the end.
 
     Args:

@@ -1,8 +1,8 @@
 """The kernel's run statistics of eBPF programs: how often each ran and for how long.
 
 They cost two readings of the clock per run, so the kernel keeps them only while somebody asks. Here
-that is a file descriptor (BPF_ENABLE_STATS, Linux 5.8): when its process ends, in whatever way, they
-are off again, and no setting of the machine was touched.
+that is a file descriptor (BPF_ENABLE_STATS, Linux 5.8): when its process ends, in whatever way,
+they are off again, and no setting of the machine was touched.
 """
 
 from __future__ import annotations

@@ -23,9 +23,13 @@ def per_ack(turns: Sequence[Turn]) -> dict[str, float]:
     machine that changes its speed from one round to the next changes neither.
 
     Raises:
-        ValueError: a turn saw fewer than LEAST_ACKS ACKs, or the rule decided nothing.
+        ValueError: a turn saw fewer than LEAST_ACKS ACKs, the rule decided nothing, or callbacks
+            took no longer than the empty one.
     """
     rounds = _rounds(turns)
+    decisions = sum(row[RULE]["decisions"] for row in rounds)
+    if decisions == 0:
+        raise ValueError("the rule decided nothing; make watch_s longer")
     own = [_mean_ns(row[EMPTY]) for row in rounds]
     net, raw = (
         {
@@ -34,11 +38,10 @@ def per_ack(turns: Sequence[Turn]) -> dict[str, float]:
         }
         for less in (own, [0.0] * len(own))
     )
+    if min(net[CUBIC]) <= 0.0 or min(net[BBR]) <= 0.0:
+        raise ValueError("a callback took no more than one that does nothing; is the machine busy?")
     to_cubic = [a / b for a, b in zip(net[RULE], net[CUBIC], strict=True)]
     to_bbr = [a / b for a, b in zip(net[RULE], net[BBR], strict=True)]
-    decisions = sum(row[RULE]["decisions"] for row in rounds)
-    if decisions == 0:
-        raise ValueError("the rule decided nothing; make watch_s longer")
     return {
         **{f"{name}_ack_ns": median(values) for name, values in net.items()},
         **{f"{name}_ack_raw_ns": median(values) for name, values in raw.items()},
@@ -62,7 +65,9 @@ def per_gigabyte(turns: Sequence[Turn], rest_cores: Sequence[float]) -> dict[str
     if any(turn["payload_bytes"] <= 0.0 for turn in turns):
         raise ValueError("a flow carried nothing over the fast path")
     names = (RULE, CUBIC, CUBIC_PACED, BBR)
-    each = {name: [1e9 * r[name]["busy_s"] / r[name]["payload_bytes"] for r in rounds] for name in names}
+    each = {
+        name: [1e9 * r[name]["busy_s"] / r[name]["payload_bytes"] for r in rounds] for name in names
+    }
     return {
         **{f"{name}_cpu_s_per_gb": median(values) for name, values in each.items()},
         "cpu_ratio": _ratio(each[RULE], each[CUBIC]),
@@ -86,7 +91,9 @@ def _rounds(turns: Sequence[Turn]) -> list[dict[str, Turn]]:
 def _ack_ns(turn: Turn, own_ns: float) -> float:
     """Return the time per ACK, `own_ns` taken off every run of a callback."""
     if turn["acks"] < LEAST_ACKS:
-        raise ValueError(f"{turn['entrant']}: only {turn['acks']} ACKs came back; make watch_s longer")
+        raise ValueError(
+            f"{turn['entrant']}: only {turn['acks']} ACKs came back; make watch_s longer"
+        )
     ns, runs = (sum(column) for column in zip(*turn["programs"].values(), strict=True))
     return (ns - own_ns * runs) / turn["acks"]
 

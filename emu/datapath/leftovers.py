@@ -18,7 +18,7 @@ Held = tuple[str, int]
 """What it is, "prog", "map" or "link", and its number."""
 _LINE = re.compile(r"^(prog|map|link)_id:\s*(\d+)$", re.MULTILINE)
 _OWN = {"prog": "prog_type:", "map": "map_type:", "link": "link_type:"}
-"""The line that a file descriptor of such a thing has: a link's tells of a program's number, too."""
+"""The line that only such a thing's file descriptor has; a link's tells of a map's number, too."""
 _PERIOD_S = 0.02
 
 
@@ -31,7 +31,11 @@ def held_by(pid: int) -> set[Held]:
         except OSError:  # closed just now
             continue
         numbers = dict(_LINE.findall(text))
-        found |= {(kind, int(numbers[kind])) for kind, line in _OWN.items() if line in text and kind in numbers}
+        found |= {
+            (kind, int(numbers[kind]))
+            for kind, line in _OWN.items()
+            if line in text and kind in numbers
+        }
     return found
 
 

@@ -17,7 +17,6 @@ from emu.datapath.problems import DatapathError, RefusedError
 from emu.datapath.records import ENDED, STEER, read_record
 from emu.datapath.settings import Settings
 
-
 MOST_NAMES = 64
 Made = TypeVar("Made")
 

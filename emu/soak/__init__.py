@@ -1,1 +1,1 @@
-"""Emulation and datapath under strain, lap after lap, with everything counted that could be left over."""
+"""Emulation and datapath under strain, and what could be left over counted after every lap."""

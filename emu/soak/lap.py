@@ -1,7 +1,7 @@
-"""One lap: `python -m emu.soak.lap SECONDS SEED` runs mixed flows in a private world, and tells of them.
+"""One lap: `python -m emu.soak.lap SECONDS SEED` runs mixed flows in a private world.
 
-A rule in the kernel, a second one, an agent's flow and the kernel's CUBIC share a link with loss. It
-prints a line of JSON. Kill it at any moment: that is what it is for.
+Two rules in the kernel, an agent's flow and the kernel's CUBIC share a link with loss. It prints a
+line of JSON. Kill it at any moment: that is what it is for.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ _STAGGER_S = 0.3
 def inside(request: Mapping[str, Any], note: Callable[[Any], None]) -> dict[str, Any]:
     """Run the flows for `seconds`; return what arrived of each, in bytes. In a private world."""
     del note
-    flows = [
-        Flow(name, Control(name), _STAGGER_S * place) for place, name in enumerate(FLOWS)
-    ]
+    flows = [Flow(name, Control(name), _STAGGER_S * place) for place, name in enumerate(FLOWS)]
     wanted = cells.Cell(_LINK, flows, request["seconds"], (), request["seed"])
     done = cells.run(wanted, folder())
     packets = done.packets

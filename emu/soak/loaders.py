@@ -40,7 +40,10 @@ def once(draws: random.Random, environment: dict[str, str]) -> list[str]:
         held = stopped_with(process.pid)
         process.send_signal(draws.choice(_ENDS))
         process.send_signal(signal.SIGCONT)
-    left = [f"{kind} {number} of a killed loader" for kind, number in sorted(still_there(held, PATIENCE_S))]
+    left = [
+        f"{kind} {number} of a killed loader"
+        for kind, number in sorted(still_there(held, PATIENCE_S))
+    ]
     if not vanished(name):
         left.append(f"registration {name} of a killed loader")
     return left

@@ -1,4 +1,4 @@
-"""What nothing here may change: interfaces, queueing, settings and processes outside private worlds."""
+"""What nothing here may change outside private worlds, and which processes are left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laps of mixed flows, some killed in the middle, with loaders that come and are killed beside them."""
+"""Laps of mixed flows, some killed in the middle, with loaders killed beside them."""
 
 from __future__ import annotations
 
@@ -53,29 +53,42 @@ class Told:
     seen: int = 0
 
 
-def soak(seconds: float, seed: int, say: Callable[[dict[str, Any]], None]) -> Told:
+def soak(
+    seconds: float,
+    seed: int,
+    say: Callable[[dict[str, Any]], None],
+    lap_s: float = LAP_S,
+    kill_every: int = KILL_EVERY,
+) -> Told:
     """Strain emulation and datapath for so long, and look after every lap for what is left.
 
     Args:
         seconds: how long; the lap that has begun is finished.
         seed: of all that is random.
         say: called after each lap with its number, what happened and what leaked.
+        lap_s: for how long the flows of a lap last.
+        kill_every: one lap in so many is killed at a random moment.
     """
     told, draws = Told(), random.Random(seed)
-    end = time.monotonic() + seconds
+    end, number = time.monotonic() + seconds, 0
     with _entries_apart():
-        before, files = outside.state(), sorted(path.name for path in folder().glob("*"))
-        number = 0
+        before = _outside()
         while time.monotonic() < end:
-            kill_after = draws.uniform(0.0, LAP_S + _BUILD_S) if number % KILL_EVERY == KILL_EVERY - 1 else None
-            row = _lap(told, draws, kill_after)
-            leaks = [*row.pop("leaks"), *outside.changed(before, outside.state()), *loaders.files_left()]
-            if sorted(path.name for path in folder().glob("*")) != files:
-                leaks.append(f"files in {folder()}")
+            killed = number % kill_every == kill_every - 1
+            kill_after = draws.uniform(0.0, lap_s + _BUILD_S) if killed else None
+            row = _lap(told, draws, lap_s, kill_after)
+            leaks = [*row.pop("leaks"), *outside.changed(before, _outside())]
+            leaks += loaders.files_left()
             told.leaks += leaks
             say({"lap": number, **row, "leaks": leaks})
             number += 1
     return told
+
+
+def _outside() -> dict[str, str]:
+    """Return what no lap may change; the folder of private worlds is empty to those outside."""
+    names = sorted(path.name for path in folder().glob("*"))
+    return {**outside.state(), "files of worlds": "\n".join(names)}
 
 
 @contextlib.contextmanager
@@ -92,11 +105,13 @@ def _entries_apart() -> Iterator[None]:
                 os.environ["TRIPTYCH_RUN"] = kept
 
 
-def _lap(told: Told, draws: random.Random, kill_after: float | None) -> dict[str, Any]:
+def _lap(
+    told: Told, draws: random.Random, lap_s: float, kill_after: float | None
+) -> dict[str, Any]:
     """Run a lap with loaders beside it; return what came of it and what it left."""
     marker = uuid.uuid4().hex
     environment = {**os.environ, MARKER: marker}
-    command = [sys.executable, "-m", "emu.soak.lap", str(LAP_S), str(draws.randrange(2**31))]
+    command = [sys.executable, "-m", "emu.soak.lap", str(lap_s), str(draws.randrange(2**31))]
     began, leaks, held = time.monotonic(), [], set[Held]()
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
@@ -104,7 +119,7 @@ def _lap(told: Told, draws: random.Random, kill_after: float | None) -> dict[str
         while process.poll() is None:
             passed = time.monotonic() - began
             held |= _held(marker)
-            if passed > LAP_S + _SPARE_S or (kill_after is not None and passed >= kill_after):
+            if passed > lap_s + _SPARE_S or (kill_after is not None and passed >= kill_after):
                 process.send_signal(signal.SIGKILL)
                 break
             leaks += loaders.once(draws, environment)
@@ -113,7 +128,9 @@ def _lap(told: Told, draws: random.Random, kill_after: float | None) -> dict[str
         text = process.stdout.read() if process.wait() >= 0 else ""
     left = outside.marked(marker, _PATIENCE_S)
     leaks += [f"process {words}" for words in left]
-    leaks += [f"{kind} {number} of a lap" for kind, number in sorted(still_there(held, _PATIENCE_S))]
+    leaks += [
+        f"{kind} {number} of a lap" for kind, number in sorted(still_there(held, _PATIENCE_S))
+    ]
     told.seen += len(held)
     return {"killed": not text, "leaks": leaks, **_take(told, text)}
 

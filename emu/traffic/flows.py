@@ -73,7 +73,9 @@ def run(network: Network, flows: Sequence[Flow], seconds: float, folder: Path) -
             began = time.time()
             network.restart()
             clients = _clients(network, flows, seconds, controls)
-        reports = [report_of(client, flow.name) for client, flow in zip(clients, flows, strict=True)]
+        reports = [
+            report_of(client, flow.name) for client, flow in zip(clients, flows, strict=True)
+        ]
         for server in servers:
             server.kill()
         if controls.missed:

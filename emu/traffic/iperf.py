@@ -45,9 +45,7 @@ def server() -> list[str]:
     return ["iperf3", "-s", "-p", str(PORT), "--forceflush"]
 
 
-def client(
-    address: str, congestion: str, seconds: float, options: Sequence[str] = ()
-) -> list[str]:
+def client(address: str, congestion: str, seconds: float, options: Sequence[str] = ()) -> list[str]:
     """Return the command of a client that sends as much as its congestion control lets it.
 
     Args:

@@ -1,4 +1,4 @@
-"""What rules cost in the kernel: time per ACK and CPU per gigabyte, beside the kernel's CUBIC and BBR."""
+"""What rules cost in the kernel, per ACK and per gigabyte, beside its own CUBIC and BBR."""
 
 from __future__ import annotations
 

@@ -44,7 +44,9 @@ class AckCostConfig(Config):
         default=500.0, ge=1.0, le=10_000.0, description="Rate over the path without a link."
     )
     bulk_rounds: int = Field(default=2, ge=1, le=1000, description="Turns of each over that.")
-    settle_s: float = Field(default=1.0, ge=0.1, le=60.0, description="Start of a turn, not counted.")
+    settle_s: float = Field(
+        default=1.0, ge=0.1, le=60.0, description="Start of a turn, not counted."
+    )
     watch_s: float = Field(default=1.5, ge=0.1, le=600.0, description="What is counted of a turn.")
 
 
@@ -58,11 +60,14 @@ class CongestionAckCost:
     exclusive: ClassVar[bool] = True
     metrics: ClassVar[Mapping[str, str]] = {
         **{
-            f"{name}_ack_ns": f"ns in callbacks per ACK of {who}; median over rounds, the statistics'"
-            " own time taken off; lower is better"
+            f"{name}_ack_ns": f"ns in callbacks per ACK of {who}, the statistics' own time taken"
+            " off; median over rounds; lower is better"
             for name, who in _WHO.items()
         },
-        **{f"{name}_ack_raw_ns": f"ns; the same, nothing taken off, of {who}" for name, who in _WHO.items()},
+        **{
+            f"{name}_ack_raw_ns": f"ns; the same of {who}, nothing taken off"
+            for name, who in _WHO.items()
+        },
         "statistics_ns": "ns that the kernel's statistics say of a callback that does nothing",
         "ack_ratio": "1; rule_ack_ns / cubic_ack_ns, median of rounds; lower is better",
         "ack_ratio_low": "1; the least of the rounds",
@@ -71,8 +76,8 @@ class CongestionAckCost:
         "ack_ratio_to_bbr": "1; rule_ack_ns / bbr_ack_ns",
         "acks_per_decision": "ACKs per decision of the rule",
         **{
-            f"{name}_cpu_s_per_gb": f"CPU seconds of the whole machine per 10^9 bytes of payload, of {who};"
-            " lower is better"
+            f"{name}_cpu_s_per_gb": "CPU seconds of the whole machine per 10^9 bytes of payload,"
+            f" of {who}; lower is better"
             for name, who in _SENDS.items()
         },
         "cpu_ratio": "1; of the rule to CUBIC that is not paced; lower is better",
@@ -105,7 +110,9 @@ class CongestionAckCost:
 
         policy = str(config["policy"])
         if not issubclass(CONTROLLERS.get(policy), Symbolic):
-            raise ValueError(f"policies: {policy!r} is no symbolic rule; only rules run in the kernel")
+            raise ValueError(
+                f"policies: {policy!r} is no symbolic rule; only rules run in the kernel"
+            )
         wanted = AckCostConfig.model_validate({k: config[k] for k in AckCostConfig.model_fields})
         shared = {"policy": policy, "settle_s": wanted.settle_s, "watch_s": wanted.watch_s}
         start = {"start_bps": 1e6 * wanted.mbps * wanted.start_share}

@@ -7,12 +7,15 @@
 #include <bpf/bpf_tracing.h>
 #include "config.h"
 
+#define FAST 1000000000UL /* bytes/s */
+
 char LICENSE[] SEC("license") = "GPL";
 
 SEC("struct_ops/hook_init")
 void BPF_PROG(hook_init, struct sock *sk)
 {
 	((struct tcp_sock *)sk)->snd_cwnd = WINDOW;
+	sk->sk_pacing_rate = FAST; /* else TCP keeps few packets below the transport */
 }
 
 SEC("struct_ops/hook_control")
