@@ -11,6 +11,9 @@ from pathlib import Path
 from experiments.doctor.survey import Capability, capabilities
 from sim import compile_cache
 
+_OWN = ("cubic", "bbr", "reno")
+_DATAPATH = ("root", "bpf", "struct_ops", "clang", "bpftool")
+
 
 def machine() -> dict[str, str]:
     """Return the facts of this machine: CPU model, cores, memory, system, Python."""
@@ -64,13 +67,24 @@ def compile_line() -> str:
 def emulation_line(rows: list[Capability]) -> str:
     """Return one line about what can be emulated here, and how."""
     here = {row.name: row.present for row in rows}
-    lacking = [name for name in ("root", "netns", "mininet") if not here[name]]
+    lacking = [name for name in ("root", "netns", "mininet", "iperf3") if not here[name]]
     if lacking:
         return f"nothing, for lack of {', '.join(lacking)}"
     relay = "our link relay in C" if here["cc"] else "our link relay in Python"
     links = f"netem, or {relay}" if here["netem"] else f"{relay} (the kernel has no netem)"
     late = "" if here["realtime"] else "; without real-time priority, late on a busy machine"
     return f"networks with links by {links}{late}"
+
+
+def senders_line(rows: list[Capability]) -> str:
+    """Return one line about whose flows can be emulated here."""
+    here = {row.name: row.present for row in rows}
+    own = [name.upper() if name != "reno" else "Reno" for name in _OWN if here[name]]
+    kernel = f"the kernel's {', '.join(own)}" if own else "none of the kernel's"
+    lacking = [name for name in _DATAPATH if not here[name]]
+    if lacking:
+        return f"{kernel}; no rules or agents in the datapath, for lack of {', '.join(lacking)}"
+    return f"{kernel}; rules in the kernel's datapath, other controllers by an agent"
 
 
 def lack(row: Capability) -> str:
@@ -97,6 +111,7 @@ def show(json: bool = False, fresh: bool = False) -> None:
         console.print(f"{name:8} {value}", markup=False)
     console.print(f"compiled {compile_line()}", markup=False, soft_wrap=True)
     console.print(f"emulates {emulation_line(rows)}", markup=False, soft_wrap=True)
+    console.print(f"senders  {senders_line(rows)}", markup=False, soft_wrap=True)
     table = Table("capability", "here", "version")
     for row in rows:
         mark = "[green]yes[/]" if row.present else "[red]no[/]"

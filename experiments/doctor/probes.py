@@ -27,6 +27,9 @@ Probe = Callable[[], str | None]
 SECONDS = 10.0
 """Bound on each program that a probe calls."""
 
+_LEAST_DATAPATH = (6, 10)
+"""The datapath is written for the callbacks of Linux 6.10 (docs/datapath.md)."""
+_AVAILABLE = Path("/proc/sys/net/ipv4/tcp_available_congestion_control")
 _BPF_PROG_GET_NEXT_ID = 11
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 
@@ -151,6 +154,25 @@ def _realtime() -> str | None:
     return ""
 
 
+def _struct_ops() -> str | None:
+    """Tell whether the kernel takes TCP congestion controls in eBPF as the datapath's are."""
+    release = platform.release()
+    found = re.match(r"(\d+)\.(\d+)", release)
+    if found is None or (int(found[1]), int(found[2])) < _LEAST_DATAPATH:
+        return None
+    described = Path("/sys/kernel/btf/vmlinux").read_bytes()
+    return release if b"\0bpf_struct_ops_tcp_congestion_ops\0" in described else None
+
+
+def _congestion(name: str) -> Probe:
+    """Return the probe of one of the kernel's own congestion controls, loaded or built in."""
+
+    def probe() -> str | None:
+        return "" if name in _AVAILABLE.read_text(encoding="ascii").split() else None
+
+    return probe
+
+
 PROBES: dict[str, Probe] = {
     "root": _root,
     "netns": _netns,
@@ -170,5 +192,7 @@ PROBES: dict[str, Probe] = {
     "ns3": _ns3,
     "cc": _cc,
     "realtime": _realtime,
+    "struct_ops": _struct_ops,
+    **{name: _congestion(name) for name in ("cubic", "bbr", "reno")},
 }
 """Capability -> probe, in the order in which they are shown."""

@@ -37,7 +37,7 @@ class Capability:
 
 
 _EMULATED = ("symbolicpcc/*-emu", "symbolicpcc/sim-vs-emu")
-_IN_KERNEL = ("symbolicpcc/*-emu", "symbolicpcc/decision-cost")
+_IN_KERNEL = ("symbolicpcc/*-emu", "symbolicpcc/sim-vs-emu", "symbolicpcc/ack-cost")
 _ON_GPU = ("bolt/fig*", "bolt/table[1-3]", "blendserve/overlap-gpu")
 _ON_CPU = ("bolt/cpu-*", "bolt/table[4-6]", "bolt/tuning-time")
 
@@ -75,6 +75,10 @@ _MEANING: dict[str, tuple[tuple[str, ...], str]] = {
         _EMULATED,
         "root or CAP_SYS_NICE; without it a busy machine delivers emulated packets late",
     ),
+    "struct_ops": (_IN_KERNEL, "Linux 6.10 or newer with CONFIG_DEBUG_INFO_BTF and CONFIG_BPF_JIT"),
+    "cubic": ((*_EMULATED, "symbolicpcc/ack-cost"), "modprobe tcp_cubic, as root"),
+    "bbr": ((*_EMULATED, "symbolicpcc/ack-cost"), "modprobe tcp_bbr, as root"),
+    "reno": (_EMULATED, "every Linux has it; look at /proc/sys/net/ipv4"),
 }
 
 

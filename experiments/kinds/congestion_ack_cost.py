@@ -56,7 +56,7 @@ class CongestionAckCost:
 
     Config: ClassVar[type[AckCostConfig]] = AckCostConfig
     policies: ClassVar[Registry[Any]] = CONTROLLERS
-    needs: ClassVar[tuple[str, ...]] = ("root", "netns", "mininet", "iperf3", "bpf")
+    needs: ClassVar[tuple[str, ...]] = ("root", "netns", "mininet", "iperf3", "bpf", "struct_ops")
     exclusive: ClassVar[bool] = True
     metrics: ClassVar[Mapping[str, str]] = {
         **{

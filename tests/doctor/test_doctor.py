@@ -24,6 +24,7 @@ from experiments.setup.programs import run_program
 NAMES = [
     *("root", "netns", "mininet", "netem", "bpf", "clang", "bpftool", "iperf3"),
     *("tvm", "torch", "vllm", "nvcc", "gpu", "julia", "browser", "ns3", "cc", "realtime"),
+    *("struct_ops", "cubic", "bbr", "reno"),
 ]
 
 
@@ -85,6 +86,52 @@ def test_table_has_one_line_for_each_lack(capsys, monkeypatch):
 def test_what_can_be_emulated_is_said_in_one_line(lacking, line):
     rows = [survey.Capability(name, name not in lacking, "", ("x",), "y") for name in NAMES]
     assert display.emulation_line(rows) == line
+
+
+@pytest.mark.parametrize(
+    ("lacking", "line"),
+    [
+        (
+            (),
+            "the kernel's CUBIC, BBR, Reno; rules in the kernel's datapath, other controllers by an"
+            " agent",
+        ),
+        (
+            ("bbr", "struct_ops"),
+            "the kernel's CUBIC, Reno; no rules or agents in the datapath, for lack of struct_ops",
+        ),
+        (
+            ("cubic", "bbr", "reno", "clang", "root"),
+            "none of the kernel's; no rules or agents in the datapath, for lack of root, clang",
+        ),
+    ],
+)
+def test_whose_flows_can_be_emulated_is_said_in_one_line(lacking, line):
+    rows = [survey.Capability(name, name not in lacking, "", ("x",), "y") for name in NAMES]
+    assert display.senders_line(rows) == line
+
+
+@pytest.mark.parametrize(
+    ("release", "text", "found"),
+    [
+        ("6.18.1-x", b"\0bpf_struct_ops_tcp_congestion_ops\0", True),
+        ("6.9.1", b"\0bpf_struct_ops_tcp_congestion_ops\0", False),
+        ("7.0.0", b"\0tcp_congestion_ops\0", False),
+        ("next", b"\0bpf_struct_ops_tcp_congestion_ops\0", False),
+    ],
+)
+def test_a_kernel_that_takes_congestion_controls(release, text, found, monkeypatch):
+    monkeypatch.setattr(probes.platform, "release", lambda: release)
+    monkeypatch.setattr(probes.Path, "read_bytes", lambda path: text)
+    assert survey.probe("struct_ops").present == found
+
+
+def test_the_kernel_s_own_congestion_controls_are_read(tmp_path, monkeypatch):
+    listed = tmp_path / "available"
+    listed.write_text("reno bbr2 tri_cubic\n", encoding="ascii")
+    monkeypatch.setattr(probes, "_AVAILABLE", listed)
+    here = {name: survey.probe(name).present for name in ("cubic", "bbr", "reno")}
+    assert here == {"cubic": False, "bbr": False, "reno": True}
 
 
 def test_probe_that_raises_or_hangs_in_a_program_is_a_lack(monkeypatch):

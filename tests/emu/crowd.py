@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 from typing import Any
 
 from emu.datapath.decision import compiled
@@ -66,15 +64,3 @@ def crowd(request: dict[str, Any], note: Any) -> dict[str, Any]:
             "congestion": [told.congestion, name],
             "held": sorted(held_by(os.getpid())),
         }
-
-
-def dies(request: dict[str, Any], note: Any) -> None:
-    """Load, say what is held, and be killed at once by the kernel's hardest signal."""
-    del request
-    decision = compiled(CONTROLLERS.get("symbolic").rule)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(
-            under_free_name("tri_m", lambda name: Datapath(Settings(name), decision))
-        )
-        note(sorted(held_by(os.getpid())))
-        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""64 flows of a rule at once, real packets: every one is counted, and nothing of it stays behind."""
+"""64 flows of a rule at once, real packets: each is counted, and nothing stays behind."""
 
 from __future__ import annotations
 
