@@ -14,7 +14,7 @@ from pathlib import Path
 from emu.problems import EmulationError
 from emu.topology.network import Network
 from emu.traffic import iperf, sockets
-from emu.traffic.controls import Control, Controls
+from emu.traffic.controls import Control, Controls, Mode
 
 WATCH_S = 0.25
 _TURN_S = 0.02
@@ -64,8 +64,8 @@ def run(network: Network, flows: Sequence[Flow], seconds: float, folder: Path) -
         EmulationError: a flow failed; the message names it.
     """
     with Controls([flow.control for flow in flows]) as controls:
-        for index in range(len(flows)):
-            prepare(network, index)
+        for index, flow in enumerate(flows):
+            prepare(network, index, flow.control.mode)
         servers = [network.popen(f"r{i + 1}", iperf.server()) for i in range(len(flows))]
         for server in servers:
             wait_for(server)
@@ -128,11 +128,18 @@ def report_of(client: subprocess.Popen[str], name: str) -> iperf.Report | None:
     return iperf.parse(out or err, f"flow {name!r}")
 
 
-def prepare(network: Network, index: int) -> None:
-    """Let the kernel's buffers grow beyond any path here: none of them is to be the bottleneck."""
+def prepare(network: Network, index: int, mode: Mode = "kernel") -> None:
+    """Let buffers grow beyond any path here, none is to be the bottleneck; pace packet by packet.
+
+    Linux sends at least two packets at once, and more where the RTT is below some 3 ms. A
+    rate-based sender of the simulator sends one; the kernel's own controllers stay as they are.
+    """
     sizes = f"4096 131072 {_MOST_BUFFER}"
     for host in (f"s{index + 1}", f"r{index + 1}"):
         lines = [f"echo '{sizes}' > /proc/sys/net/ipv4/tcp_{way}mem" for way in "rw"]
+        if host[0] == "s" and mode != "kernel":
+            lines.append("echo 1 > /proc/sys/net/ipv4/tcp_min_tso_segs")
+            lines.append("echo 0 > /proc/sys/net/ipv4/tcp_tso_rtt_log")
         network.run(host, ["bash", "-ec", "; ".join(lines)], 10.0)
 
 

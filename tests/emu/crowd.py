@@ -41,7 +41,7 @@ def crowd(request: dict[str, Any], note: Any) -> dict[str, Any]:
         under_free_name("tri_m", load) as datapath,
         Network(dumbbell(1, LINK), folder()) as network,
     ):
-        prepare(network, 0)
+        prepare(network, 0, "rule")
         server = network.popen("r1", iperf.server())
         wait_for(server)
         network.restart()

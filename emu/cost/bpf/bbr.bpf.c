@@ -1,4 +1,7 @@
-/* The kernel's BBR behind eBPF: every callback calls the kernel's own function and nothing else. */
+/* The kernel's BBR behind eBPF: every callback calls the kernel's own function and nothing else.
+ *
+ * But for `min_tso_segs`: what a skipped program would have returned is undefined (docs/datapath.md).
+ */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -12,7 +15,6 @@ extern u32 bbr_sndbuf_expand(struct sock *sk) __ksym;
 extern u32 bbr_undo_cwnd(struct sock *sk) __ksym;
 extern void bbr_cwnd_event(struct sock *sk, enum tcp_ca_event event) __ksym;
 extern u32 bbr_ssthresh(struct sock *sk) __ksym;
-extern u32 bbr_min_tso_segs(struct sock *sk) __ksym;
 extern void bbr_set_state(struct sock *sk, u8 new_state) __ksym;
 
 SEC("struct_ops/hook_init")
@@ -51,12 +53,6 @@ u32 BPF_PROG(hook_ssthresh, struct sock *sk)
 	return bbr_ssthresh(sk);
 }
 
-SEC("struct_ops/hook_segments")
-u32 BPF_PROG(hook_segments, struct sock *sk)
-{
-	return bbr_min_tso_segs(sk);
-}
-
 SEC("struct_ops/hook_state")
 void BPF_PROG(hook_state, struct sock *sk, u8 new_state)
 {
@@ -71,7 +67,6 @@ struct tcp_congestion_ops hooks = {
 	.undo_cwnd = (void *)hook_undo,
 	.cwnd_event = (void *)hook_event,
 	.ssthresh = (void *)hook_ssthresh,
-	.min_tso_segs = (void *)hook_segments,
 	.set_state = (void *)hook_state,
 	.name = HOOKS_NAME,
 };

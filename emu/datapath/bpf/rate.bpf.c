@@ -287,13 +287,9 @@ u32 BPF_PROG(rate_undo, struct sock *sk)
 	return tcp(sk)->snd_cwnd;
 }
 
-/* Packets leave one by one, not in bursts, wherever a millisecond's worth is less than two. */
-SEC("struct_ops/rate_segments")
-u32 BPF_PROG(rate_segments, struct sock *sk)
-{
-	return 1;
-}
-
+/* No min_tso_segs: where a kernel leaves out programs in some contexts, what a skipped program
+ * returns is undefined, and the kernel sends so many packets at once (docs/datapath.md).
+ */
 SEC(".struct_ops")
 struct tcp_congestion_ops rate = {
 	.init = (void *)rate_init,
@@ -303,6 +299,5 @@ struct tcp_congestion_ops rate = {
 	.set_state = (void *)rate_state,
 	.cwnd_event = (void *)rate_event,
 	.cong_control = (void *)rate_control,
-	.min_tso_segs = (void *)rate_segments,
 	.name = DATAPATH_NAME,
 };
