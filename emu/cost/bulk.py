@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from emu.cost.entrants import RULE
 from emu.cost.per_ack import order
 from emu.cost.turns import host_file, rest, turn
 from emu.datapath.decision import compiled
@@ -31,7 +32,6 @@ from emu.world.inside import folder
 from policies.congestion.base import CONTROLLERS
 
 PAYLOAD_BYTES = 1448
-RULE = "rule"
 CUBIC, CUBIC_PACED, BBR = "cubic", "cubic_paced", "bbr"
 OTHERS = {CUBIC: "cubic", CUBIC_PACED: "cubic", BBR: "bbr"}
 """Who a rule is held against -> the kernel's name of it."""
@@ -62,13 +62,15 @@ def inside(request: Mapping[str, Any], note: Callable[[Any], None]) -> dict[str,
     rate_bps = 1e6 * request["mbps"]
     bounds = dict.fromkeys(("start_bps", "min_bps", "max_bps"), rate_bps)
     decision = compiled(CONTROLLERS.get(request["policy"]).rule)
+
+    def load(name: str) -> Datapath:
+        parameters = {**request["parameters"], **bounds}
+        return Datapath(Settings(name, parameters, tells=False), decision)
+
     watch_s, turns, rests = request["watch_s"], [], []
     layout = Layout(("s1", "r1"), (), (Cable("s1", "r1"),))
     with (
-        under_free_name(
-            "tri_b",
-            lambda name: Datapath(Settings(name, {**request["parameters"], **bounds}), decision),
-        ) as datapath,
+        under_free_name("tri_b", load) as datapath,
         Network(layout, folder()) as network,
     ):
         prepare(network, 0)
@@ -78,12 +80,10 @@ def inside(request: Mapping[str, Any], note: Callable[[Any], None]) -> dict[str,
             rest(watch_s)
             rests.append((busy_s() - before) / watch_s)
             for name in order([RULE, *OTHERS], place):
-                poll = partial(_drain, datapath) if name == RULE else None
                 congestion = OTHERS.get(name, datapath.settings.name)
                 seconds = (request["settle_s"], watch_s)
-                began, ended = turn(
-                    network, congestion, seconds, look, poll, _limit(name, rate_bps)
-                )
+                options = _limit(name, rate_bps)
+                began, ended = turn(network, congestion, seconds, look, options=options)
                 row = {"busy_s": ended.busy_s - began.busy_s - rests[-1] * watch_s}
                 frames = (ended.frame_bytes - began.frame_bytes) / FRAME_BYTES
                 turns.append(
@@ -102,10 +102,6 @@ def _limit(name: str, rate_bps: float) -> list[str]:
     if name == RULE:
         return []
     return ["-b", payload_bps] if name == CUBIC else ["--fq-rate", payload_bps]
-
-
-def _drain(datapath: Datapath, wait_ms: int) -> None:
-    datapath.poll(wait_ms)
 
 
 def _look(network: Network) -> _Look:

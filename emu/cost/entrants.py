@@ -15,7 +15,8 @@ from emu.datapath.records import INTERVAL
 from emu.datapath.settings import Settings
 from policies.congestion.base import CONTROLLERS
 
-RULE = "rule"
+RULE, WATCHED = "rule", "rule_watched"
+"""A rule that nobody watches, and one that tells user space of every decision."""
 RULE_PER_ACK = "rate_control"
 
 
@@ -57,7 +58,10 @@ def loaded(
         DatapathError: one cannot be loaded, or the kernel has no CUBIC or BBR to call.
     """
     with contextlib.ExitStack() as stack:
-        found = {RULE: _rule(stack, policy, parameters)}
+        found = {
+            name: _rule(stack, policy, parameters, tells)
+            for name, tells in ((RULE, False), (WATCHED, True))
+        }
         for which, per_ack in PER_ACK.items():
             hooks = Hooks(which, window)
             stack.callback(hooks.close)
@@ -65,16 +69,20 @@ def loaded(
         yield found
 
 
-def _rule(stack: contextlib.ExitStack, policy: str, parameters: Mapping[str, float]) -> Entrant:
+def _rule(
+    stack: contextlib.ExitStack, policy: str, parameters: Mapping[str, float], tells: bool
+) -> Entrant:
     decision = compiled(CONTROLLERS.get(policy).rule)
-    datapath = stack.enter_context(
-        under_free_name("tri_a", lambda name: Datapath(Settings(name, parameters), decision))
-    )
+
+    def load(name: str) -> Datapath:
+        return Datapath(Settings(name, parameters, tells=tells), decision)
+
+    datapath = stack.enter_context(under_free_name("tri_a", load))
     entrant = Entrant(datapath.settings.name, RULE_PER_ACK, datapath.programs())
 
     def poll(wait_ms: int) -> None:
         told = datapath.poll(wait_ms)
         entrant.decisions += sum(int(record["kind"]) == INTERVAL for record in told)
 
-    entrant.poll = poll
+    entrant.poll = poll if tells else None
     return entrant

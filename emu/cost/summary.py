@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from emu.cost.bulk import BBR, CUBIC, CUBIC_PACED, RULE
+from emu.cost.bulk import BBR, CUBIC, CUBIC_PACED
+from emu.cost.entrants import RULE, WATCHED
 
 Turn = Mapping[str, Any]
 EMPTY = "empty"
@@ -27,20 +28,21 @@ def per_ack(turns: Sequence[Turn]) -> dict[str, float]:
             took no longer than the empty one.
     """
     rounds = _rounds(turns)
-    decisions = sum(row[RULE]["decisions"] for row in rounds)
+    decisions = sum(row[WATCHED]["decisions"] for row in rounds)
     if decisions == 0:
         raise ValueError("the rule decided nothing; make watch_s longer")
     own = [_mean_ns(row[EMPTY]) for row in rounds]
     net, raw = (
         {
             name: [_ack_ns(row[name], taken) for row, taken in zip(rounds, less, strict=True)]
-            for name in (RULE, CUBIC, BBR)
+            for name in (RULE, WATCHED, CUBIC, BBR)
         }
         for less in (own, [0.0] * len(own))
     )
     if min(net[CUBIC]) <= 0.0 or min(net[BBR]) <= 0.0:
         raise ValueError("a callback took no more than one that does nothing; is the machine busy?")
     to_cubic = [a / b for a, b in zip(net[RULE], net[CUBIC], strict=True)]
+    watched = [a / b for a, b in zip(net[WATCHED], net[CUBIC], strict=True)]
     to_bbr = [a / b for a, b in zip(net[RULE], net[BBR], strict=True)]
     return {
         **{f"{name}_ack_ns": median(values) for name, values in net.items()},
@@ -50,8 +52,9 @@ def per_ack(turns: Sequence[Turn]) -> dict[str, float]:
         "ack_ratio_low": min(to_cubic),
         "ack_ratio_high": max(to_cubic),
         "ack_ratio_raw": median(a / b for a, b in zip(raw[RULE], raw[CUBIC], strict=True)),
+        "ack_ratio_watched": median(watched),
         "ack_ratio_to_bbr": median(to_bbr),
-        "acks_per_decision": sum(row[RULE]["acks"] for row in rounds) / decisions,
+        "acks_per_decision": sum(row[WATCHED]["acks"] for row in rounds) / decisions,
     }
 
 

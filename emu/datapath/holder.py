@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from emu.datapath import registry
@@ -26,13 +27,15 @@ class _EndedError(Exception):
     """SIGTERM came."""
 
 
-def hold(request: Request, ready: Callable[[], None], told: Callable[[Any], None]) -> None:
+def hold(
+    request: Request, ready: Callable[[], None], told: Callable[[Any], None] | None = None
+) -> None:
     """Load, and read or answer until SIGTERM or SIGINT.
 
     Args:
         request: what to load.
         ready: called once it is loaded.
-        told: called with each record.
+        told: called with each record; None: nobody watches, and a rule tells nothing.
 
     Raises:
         DatapathError: it cannot be loaded, or the controller failed.
@@ -41,7 +44,9 @@ def hold(request: Request, ready: Callable[[], None], told: Callable[[Any], None
     registry.reap()
     signal.signal(signal.SIGTERM, _end)
     try:
-        with Datapath(request.settings, request.decision) as datapath:
+        tells = told is not None or request.agent is not None
+        settings = replace(request.settings, tells=tells)
+        with Datapath(settings, request.decision) as datapath:
             entry = registry.enter(request.settings.name, request.what)
             try:
                 ready()
@@ -52,11 +57,13 @@ def hold(request: Request, ready: Callable[[], None], told: Callable[[Any], None
         return
 
 
-def _read(datapath: Datapath, request: Request, told: Callable[[Any], None]) -> NoReturn:
+def _read(datapath: Datapath, request: Request, told: Callable[[Any], None] | None) -> NoReturn:
+    while not datapath.settings.tells:
+        signal.pause()
     while True:
         agent = request.agent
         records = agent.serve(datapath, _POLL_MS) if agent else datapath.poll(_POLL_MS)
-        for record in records:
+        for record in records if told else ():
             told(record)
 
 
@@ -107,7 +114,6 @@ def main(arguments: Sequence[str]) -> int:
         hold(
             request,
             lambda: say(name=request.settings.name, what=request.what),
-            lambda record: None,
         )
     except (DatapathError, OSError) as error:
         say(error=str(error))

@@ -31,6 +31,7 @@ class Settings:
         parameters: of `steering`, for rules; defaults are filled in.
         by_sent: whether intervals count the packets sent in them, not those settled in them.
         tell_starts: whether the agent is told when an interval begins.
+        tells: whether user space is told at all; a rule that nobody watches need not.
 
     Raises:
         DatapathError: the name is unsound, or a parameter unknown or out of range.
@@ -40,6 +41,7 @@ class Settings:
     parameters: Mapping[str, float] = field(default_factory=dict)
     by_sent: bool = False
     tell_starts: bool = False
+    tells: bool = True
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -61,6 +63,7 @@ class Settings:
             "RULE_MODE": int(rule_mode),
             "BY_SENT": int(self.by_sent),
             "TELL_STARTS": int(self.tell_starts),
+            "TELLS": int(self.tells),
             "RECORD_BYTES": RECORD.itemsize,
             "START_BPS": f"{round(own[s.START_BPS])}ULL",
             "INITIAL_WINDOW": 10,

@@ -21,7 +21,7 @@ from experiments.kinds.base import KINDS
 from tests.needs import need, need_datapath, need_emulation
 
 KIND = KINDS.get("congestion-ack-cost")
-WHO = ("rule", "cubic", "bbr", "empty")
+WHO = ("rule", "rule_watched", "cubic", "bbr", "empty")
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 COUNT = st.integers(1, 10**5)
 TIMES = st.lists(
@@ -121,7 +121,7 @@ def test_what_the_kernel_tells_is_read() -> None:
 
 
 def test_everybody_is_first_in_turn() -> None:
-    firsts = [order(list(WHO), place)[0] for place in range(8)]
+    firsts = [order(list(WHO), place)[0] for place in range(2 * len(WHO))]
     assert firsts == [*WHO, *WHO]
     assert sorted(order(list(WHO), 3)) == sorted(WHO)
 

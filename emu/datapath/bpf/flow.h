@@ -10,12 +10,14 @@
 
 struct dp_flow {
 	u64 rate; /* Q_BPS */
+	u64 applied; /* the rate that the socket paces at; 0: something else has changed */
 	u64 planned_us;
 	u64 turn; /* the last answer of the agent's that counted */
 	s64 action;
 	u32 id;
 	u32 packets; /* an interval lasts until so many were sent */
 	u32 window;  /* packets; 0: out of the way */
+	u32 cwnd;    /* that was set */
 	u32 sent_before; /* packets sent when the running interval began */
 	u32 lost_before; /* and declared lost */
 	u32 number;      /* of the running interval */

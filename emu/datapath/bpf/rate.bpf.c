@@ -30,7 +30,7 @@ char LICENSE[] SEC("license") = "GPL";
 /* Set pacing and window. The kernel paces payload, the rate is of whole packets. A window of 4
  * rate x RTT never binds before a queue of three times the path's RTT was built up within one RTT.
  */
-static __always_inline void apply(struct sock *sk, const struct dp_flow *f)
+static __always_inline void apply(struct sock *sk, struct dp_flow *f)
 {
 	struct tcp_sock *tp = tcp(sk);
 	const u64 payload = f->payload_bytes ? f->payload_bytes : 1;
@@ -41,7 +41,9 @@ static __always_inline void apply(struct sock *sk, const struct dp_flow *f)
 
 	sk->sk_pacing_rate = bytes ? bytes : 1;
 	sk->sk_pacing_status = SK_PACING_NEEDED;
-	tp->snd_cwnd = f->window ? f->window : (u32)at_most(window, MOST_WINDOW);
+	f->cwnd = f->window ? f->window : (u32)at_most(window, MOST_WINDOW);
+	f->applied = f->rate;
+	tp->snd_cwnd = f->cwnd;
 	tp->snd_ssthresh = NO_THRESHOLD;
 }
 
@@ -188,6 +190,7 @@ static __always_inline void follow_agent(struct dp_flow *f)
 	f->turn = s->turn;
 	f->window = s->window;
 	f->packets = s->packets;
+	f->applied = 0;
 	if (s->interval_us)
 		f->planned_us = s->interval_us;
 	if (s->rate_bps)
@@ -209,9 +212,14 @@ void BPF_PROG(rate_control, struct sock *sk, u32 ack, int flag, const struct rat
 	count_ack(f, rs, now_us);
 	if (BY_SENT)
 		report_settled(sk, f, newest, now_us);
-	if (is_due(sk, f, now_us))
+	const int due = is_due(sk, f, now_us);
+	if (due)
 		end_interval(sk, f, newest, now_us);
-	apply(sk, f);
+	/* Most ACKs change nothing, and three divisions are most of what such an ACK would cost. The
+	 * kernel sets the window where a program was left out or a time-out came.
+	 */
+	if (due || f->applied != f->rate || tcp(sk)->snd_cwnd != f->cwnd)
+		apply(sk, f);
 }
 
 SEC("struct_ops/rate_init")
