@@ -63,8 +63,9 @@ def _read(datapath: Datapath, request: Request, told: Callable[[Any], None] | No
     while True:
         agent = request.agent
         records = agent.serve(datapath, _POLL_MS) if agent else datapath.poll(_POLL_MS)
-        for record in records if told else ():
-            told(record)
+        if told is not None:
+            for record in records:
+                told(record)
 
 
 def _end(number: int, frame: object) -> NoReturn:

@@ -34,8 +34,10 @@ def once(draws: random.Random, environment: dict[str, str]) -> list[str]:
     """
     name, rule = draws.choice(NAMES), draws.choice(RULES)
     command = [sys.executable, "-m", "emu.datapath.holder", str(_FOLDER / f"{rule}.rule"), name]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, **quiet) as process:
+    nowhere = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=nowhere, stderr=nowhere
+    ) as process:
         time.sleep(draws.uniform(0.0, _LONGEST_S))
         held = stopped_with(process.pid)
         process.send_signal(draws.choice(_ENDS))

@@ -79,7 +79,7 @@ def _dots(
 ) -> None:
     for metric, (_, look) in what.items():
         found = summarise(table, [column], metric)
-        side_dots(axes, found, heights, dict.fromkeys(heights, look), column)
+        side_dots(axes, found, heights, {name: look for name in heights}, column)
 
 
 def _aim(axes: Axes, table: pd.DataFrame, heights: dict[Any, float]) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,26 @@ class TestLive:
             process.kill()
         assert still_there(held, 5.0) == set()
         assert loaders.vanished(name)
+
+    def test_flows_of_a_killed_world_end_soon(self) -> None:
+        """Their connections hold the datapath's programs until the kernel gives up on them."""
+        marker = f"soak-{os.getpid()}-killed"
+        command = [sys.executable, "-m", "emu.soak.lap", "60", "1"]
+        environment = {**os.environ, MARKER: marker}
+        with subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        ) as process:
+            end = time.monotonic() + 60.0
+            while not any("iperf3 -c" in words for words in outside.marked(marker)):
+                assert process.poll() is None
+                assert time.monotonic() < end
+                time.sleep(0.2)
+            time.sleep(2.0)
+            held = {one for pid in outside.pids_of(marker) for one in held_by(pid)}
+            assert {kind for kind, _ in held} == {"prog", "map", "link"}
+            process.kill()
+        assert outside.marked(marker, 20.0) == []
+        assert still_there(held, 20.0) == set()
 
     def test_a_soak_leaves_nothing(self, tmp_path: Path, monkeypatch: Any) -> None:
         monkeypatch.setenv("TRIPTYCH_RUN", str(tmp_path))

@@ -121,6 +121,7 @@ def test_of_the_other_panels_only_what_tells_its_speed_is_exclusive(
     alone = {name for name in others if getattr(KINDS.get(name), "exclusive", False)}
     assert len(others) > 1
     assert alone == {
-        *("congestion-agreement", "congestion-decision-cost", "congestion-emulated"),
+        *("congestion-ack-cost", "congestion-agreement", "congestion-decision-cost"),
+        "congestion-emulated",
         *("congestion-teacher", "serving-vllm-order", "serving-vllm-time"),
     }
