@@ -9,9 +9,10 @@ from typing import Any
 
 from emu.cost.bulk import BBR, CUBIC, CUBIC_PACED
 from emu.cost.entrants import RULE, WATCHED
+from emu.cost.hooks import PER_ACK, READS
 
 Turn = Mapping[str, Any]
-EMPTY = "empty"
+EMPTY, CLOCK = "empty", "clock"
 LEAST_ACKS = 50
 """A turn with fewer says nothing."""
 
@@ -19,19 +20,19 @@ LEAST_ACKS = 50
 def per_ack(turns: Sequence[Turn]) -> dict[str, float]:
     """Return the time in callbacks per ACK from the turns of `emu.cost.per_ack`.
 
-    The statistics' own time is what the empty callback takes in the same round; it is taken off
-    every run of every callback. Ratios are medians over rounds of ratios within a round, so that a
+    The statistics' own time is about one reading of the clock; it is measured in the same round and
+    taken off every run of every callback. Ratios are medians of ratios within a round, so that a
     machine that changes its speed from one round to the next changes neither.
 
     Raises:
         ValueError: a turn saw fewer than LEAST_ACKS ACKs, the rule decided nothing, or callbacks
-            took no longer than the empty one.
+            took no longer than reading the clock.
     """
     rounds = _rounds(turns)
     decisions = sum(row[WATCHED]["decisions"] for row in rounds)
     if decisions == 0:
         raise ValueError("the rule decided nothing; make watch_s longer")
-    own = [_mean_ns(row[EMPTY]) for row in rounds]
+    own = [max(0.0, _mean_ns(row[CLOCK]) - _mean_ns(row[EMPTY])) / READS for row in rounds]
     net, raw = (
         {
             name: [_ack_ns(row[name], taken) for row, taken in zip(rounds, less, strict=True)]
@@ -40,7 +41,7 @@ def per_ack(turns: Sequence[Turn]) -> dict[str, float]:
         for less in (own, [0.0] * len(own))
     )
     if min(net[CUBIC]) <= 0.0 or min(net[BBR]) <= 0.0:
-        raise ValueError("a callback took no more than one that does nothing; is the machine busy?")
+        raise ValueError("a callback took no longer than the clock; is the machine busy?")
     to_cubic = [a / b for a, b in zip(net[RULE], net[CUBIC], strict=True)]
     watched = [a / b for a, b in zip(net[WATCHED], net[CUBIC], strict=True)]
     to_bbr = [a / b for a, b in zip(net[RULE], net[BBR], strict=True)]
@@ -48,6 +49,7 @@ def per_ack(turns: Sequence[Turn]) -> dict[str, float]:
         **{f"{name}_ack_ns": median(values) for name, values in net.items()},
         **{f"{name}_ack_raw_ns": median(values) for name, values in raw.items()},
         "statistics_ns": median(own),
+        "empty_ns": median(_mean_ns(row[EMPTY]) - ns for row, ns in zip(rounds, own, strict=True)),
         "ack_ratio": median(to_cubic),
         "ack_ratio_low": min(to_cubic),
         "ack_ratio_high": max(to_cubic),
@@ -102,5 +104,6 @@ def _ack_ns(turn: Turn, own_ns: float) -> float:
 
 
 def _mean_ns(turn: Turn) -> float:
-    ns, runs = (sum(column) for column in zip(*turn["programs"].values(), strict=True))
+    """Return how long its callback for every ACK takes."""
+    ns, runs = turn["programs"][PER_ACK[turn["entrant"]]]
     return ns / max(1, runs)

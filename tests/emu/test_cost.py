@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emu.cost import bulk, statistics, summary
 from emu.cost.entrants import RULE_PER_ACK
-from emu.cost.hooks import PER_ACK, Hooks
+from emu.cost.hooks import PER_ACK, READS, Hooks
 from emu.cost.per_ack import order, segments_in
 from emu.cost.statistics import Ran
 from emu.datapath import machine
@@ -21,45 +21,52 @@ from experiments.kinds.base import KINDS
 from tests.needs import need, need_datapath, need_emulation
 
 KIND = KINDS.get("congestion-ack-cost")
-WHO = ("rule", "rule_watched", "cubic", "bbr", "empty")
+TIMED = ("rule", "rule_watched", "cubic", "bbr")
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
+ACKS = 1000
 COUNT = st.integers(1, 10**5)
 TIMES = st.lists(
-    st.fixed_dictionaries({name: st.tuples(COUNT, COUNT) for name in WHO}), min_size=1, max_size=6
+    st.fixed_dictionaries({name: st.tuples(COUNT, COUNT) for name in (*TIMED, "empty")}),
+    min_size=1,
+    max_size=6,
 )
 
 
-def turns(rounds: list[dict[str, tuple[int, int]]], own_ns: int = 0, times: int = 1) -> list[Any]:
-    """Return turns in which callback `a` ran once per ACK, `b` twice; their times in ns."""
-    acks = 1000
+def turns(rounds: list[dict[str, tuple[int, int]]], clock_ns: int = 0, times: int = 1) -> list[Any]:
+    """Return turns of callbacks that take so many ns; statistics add a clock reading to each run.
+
+    Of who is timed, the first callback runs once per ACK, the second twice.
+    """
     made = []
     for place, row in enumerate(rounds):
-        for who, (a_ns, b_ns) in row.items():
-            programs = {"a": [acks * (times * a_ns + own_ns), acks]}
-            if who != "empty":
-                programs["b"] = [2 * acks * (times * b_ns + own_ns), 2 * acks]
-            turn = {"round": place, "entrant": who, "acks": acks, "decisions": 10}
-            made.append({**turn, "programs": programs})
+        ns = {who: [times * value for value in pair] for who, pair in row.items()}
+        ran = {who: {"a": (a, 1), "b": (b, 2)} for who, (a, b) in ns.items() if who in TIMED}
+        idle = ns["empty"][0]
+        ran["empty"] = {PER_ACK["empty"]: (idle, 1)}
+        ran["clock"] = {PER_ACK["clock"]: (idle + READS * clock_ns, 1)}
+        for who, programs in ran.items():
+            told = {
+                name: [ACKS * runs * (each + clock_ns), ACKS * runs]
+                for name, (each, runs) in programs.items()
+            }
+            turn = {"round": place, "entrant": who, "acks": ACKS, "decisions": 10}
+            made.append({**turn, "programs": told})
     return made
 
 
-def silent(rounds: list[Any]) -> list[Any]:
-    """Return the rounds with an empty callback that takes no time of its own."""
-    return [{**row, "empty": (0, 0)} for row in rounds]
-
-
 @given(TIMES, st.integers(0, 500))
-def test_what_statistics_take_themselves_is_in_no_time(rounds: Any, own_ns: int) -> None:
-    plain, burdened = (summary.per_ack(turns(silent(rounds), own)) for own in (0, own_ns))
-    assert burdened["statistics_ns"] == pytest.approx(own_ns)
-    for name in ("rule_ack_ns", "cubic_ack_ns", "bbr_ack_ns", "ack_ratio", "ack_ratio_to_bbr"):
+def test_what_statistics_take_themselves_is_in_no_time(rounds: Any, clock_ns: int) -> None:
+    plain, burdened = (summary.per_ack(turns(rounds, own)) for own in (0, clock_ns))
+    assert burdened["statistics_ns"] == pytest.approx(clock_ns)
+    same = ("empty_ns", "ack_ratio", "ack_ratio_watched", "ack_ratio_to_bbr")
+    for name in (*(f"{who}_ack_ns" for who in TIMED), *same):
         assert burdened[name] == pytest.approx(plain[name])
-    assert burdened["rule_ack_raw_ns"] == pytest.approx(plain["rule_ack_ns"] + 3 * own_ns)
+    assert burdened["rule_ack_raw_ns"] == pytest.approx(plain["rule_ack_ns"] + 3 * clock_ns)
 
 
 @given(TIMES, st.integers(2, 50))
 def test_a_machine_so_many_times_slower_has_the_same_ratios(rounds: Any, times: int) -> None:
-    slow, fast = (summary.per_ack(turns(silent(rounds), times=t)) for t in (times, 1))
+    slow, fast = (summary.per_ack(turns(rounds, times=t)) for t in (times, 1))
     assert slow["rule_ack_ns"] == pytest.approx(times * fast["rule_ack_ns"])
     for name in ("ack_ratio", "ack_ratio_low", "ack_ratio_high", "ack_ratio_raw"):
         assert slow[name] == pytest.approx(fast[name])
@@ -68,7 +75,7 @@ def test_a_machine_so_many_times_slower_has_the_same_ratios(rounds: Any, times: 
 
 
 def test_turns_that_say_nothing_are_refused() -> None:
-    rows = turns([dict.fromkeys(WHO, (10, 10))])
+    rows = turns([dict.fromkeys((*TIMED, "empty"), (10, 10))])
     with pytest.raises(ValueError, match="cubic: only 3 ACKs came back"):
         summary.per_ack([row | ({"acks": 3} if row["entrant"] == "cubic" else {}) for row in rows])
     with pytest.raises(ValueError, match="the rule decided nothing"):
@@ -121,9 +128,9 @@ def test_what_the_kernel_tells_is_read() -> None:
 
 
 def test_everybody_is_first_in_turn() -> None:
-    firsts = [order(list(WHO), place)[0] for place in range(2 * len(WHO))]
-    assert firsts == [*WHO, *WHO]
-    assert sorted(order(list(WHO), 3)) == sorted(WHO)
+    firsts = [order(list(TIMED), place)[0] for place in range(2 * len(TIMED))]
+    assert firsts == [*TIMED, *TIMED]
+    assert sorted(order(list(TIMED), 3)) == sorted(TIMED)
 
 
 @pytest.mark.parametrize("field", ["rounds", "mbps", "watch_s", "bulk_rounds"])
@@ -160,6 +167,7 @@ class TestLive:
         assert not [n for n in set(machine.available()) - before[1] if n.startswith(ours)]
         assert all(found[f"{name}_ack_ns"] > 0.0 for name in ("rule", "cubic", "bbr"))
         assert found["cubic_ack_raw_ns"] > found["cubic_ack_ns"]
+        assert found["statistics_ns"] > 0.0
         assert found["acks_per_decision"] >= 1.0
         runs = outcome.tables["callbacks"]
         rows = zip(runs["entrant"], runs["callback"], runs["acks"], runs["runs"], strict=True)
