@@ -297,7 +297,7 @@ def _compute(plans: list[Plan], options: Options, dry_run: bool, json: bool) -> 
     check_writable(store)
     store.sweep_leftovers()
     with executor_for(options, plans, store) as executor:
-        outcomes = [reproduce(plan, store, executor, options) for plan in plans]
+        outcomes = reproduce(plans, store, executor, options)
     if json:
         checks = [check.as_json() for o in outcomes for check in o.checks]
         failed = {i: why for o in outcomes for i, why in o.tally.failed.items()}

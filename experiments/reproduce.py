@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from experiments.claims import Check, check_claims
 from experiments.doctor import CAPABILITY_NAMES, capabilities
 from experiments.executors.base import Executor
+from experiments.figures.drawing import Drawing
+from experiments.figures.render import Rendered
 from experiments.identity import RunSpec
 from experiments.kinds.base import KINDS
 from experiments.paths import build_root
@@ -44,10 +48,14 @@ class Outcome:
 
     results: Results
     tally: Tally
-    checks: list[Check] = field(default_factory=list)
-    lacks: tuple[str, ...] = ()
-    figure: Path | None = None
-    trouble: str = ""
+    checks: list[Check]
+    lacks: tuple[str, ...]
+    figure: Future[Rendered] | None
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no figure of its runs, "" if there is one; waits until it is drawn."""
+        return "" if self.figure is None else self.figure.result().problem
 
 
 def lacks_of(plan: Plan) -> tuple[str, ...]:
@@ -70,41 +78,69 @@ def todo_of(plan: Plan, store: Store, options: Options) -> tuple[list[RunSpec], 
     return missing(runs, store, options.refresh)
 
 
-def reproduce(plan: Plan, store: Store, executor: Executor | None, options: Options) -> Outcome:
-    """Compute one experiment, then `finish` it."""
+def reproduce(
+    plans: Sequence[Plan], store: Store, executor: Executor | None, options: Options
+) -> list[Outcome]:
+    """Compute experiments; export the table, draw the figure and check the claims of each.
+
+    Figures are drawn beside the runs of the next experiment. Experiments that time this machine
+    come last, and nothing is drawn beside them.
+    """
+    last = [_times_machine(plan) for plan in plans]
+    outcomes: dict[int, Outcome] = {}
+    with Drawing(_artists(options, len(plans)), options.plugins) as drawing:
+        for place, plan in enumerate(plans):
+            if not last[place]:
+                tally = _computed(plan, store, executor, options)
+                outcomes[place] = _finished(plan, store, tally, drawing)
+        drawing.wait()
+        timed = [place for place, alone in enumerate(last) if alone]
+        tallies = [_computed(plans[place], store, executor, options) for place in timed]
+        for place, tally in zip(timed, tallies, strict=True):
+            outcomes[place] = _finished(plans[place], store, tally, drawing)
+    return [outcomes[place] for place in range(len(plans))]
+
+
+def _times_machine(plan: Plan) -> bool:
+    return bool(plan.runs) and is_exclusive(plan.runs[0])
+
+
+def _artists(options: Options, figures: int) -> int:
+    """Return how many processes draw; a single figure is drawn here as fast."""
+    if options.serial or figures < 2:
+        return 0
+    return options.workers or len(os.sched_getaffinity(0))
+
+
+def _computed(plan: Plan, store: Store, executor: Executor | None, options: Options) -> Tally:
+    """Compute what is missing of one experiment."""
     todo, tally = todo_of(plan, store, options)
-    lacks = lacks_of(plan)
-    if todo and not lacks and executor is not None:
-        label = f"{plan.manifest.id} ({plan.size})"
-        alone = ", one at a time, for they time this machine" if is_exclusive(todo[0]) else ""
-        say(f"{label}: {len(todo)} runs to do, {len(plan.runs) - len(todo)} there already{alone}")
-        with Progress(label, len(todo), executor.workers) as progress:
-            new = compute(
-                todo,
-                store,
-                executor,
-                plugins=options.plugins,
-                refresh=options.refresh,
-                on_report=progress,
-            )
-        tally = Tally(new.done, tally.cached + new.cached, tally.stale, new.failed)
-        if options.refresh:
-            tally.stale = 0
-    return finish(plan, store, tally, lacks)
+    if not todo or executor is None or lacks_of(plan):
+        return tally
+    label = f"{plan.manifest.id} ({plan.size})"
+    alone = ", one at a time, for they time this machine" if is_exclusive(todo[0]) else ""
+    say(f"{label}: {len(todo)} runs to do, {len(plan.runs) - len(todo)} there already{alone}")
+    with Progress(label, len(todo), executor.workers) as progress:
+        new = compute(
+            todo,
+            store,
+            executor,
+            plugins=options.plugins,
+            refresh=options.refresh,
+            on_report=progress,
+        )
+    stale = 0 if options.refresh else tally.stale
+    return Tally(new.done, tally.cached + new.cached, stale, new.failed)
 
 
-def finish(plan: Plan, store: Store, tally: Tally, lacks: tuple[str, ...]) -> Outcome:
+def _finished(plan: Plan, store: Store, tally: Tally, drawing: Drawing) -> Outcome:
     """Export the table, draw the figure and check the claims of what is in the store."""
-    from experiments.figures.render import render
-
-    results = collect(plan, store)
-    outcome = Outcome(results, tally, lacks=lacks)
+    results, lacks = collect(plan, store), lacks_of(plan)
+    figure = None
     if results.run_ids:
         export(results, store.root)
-        drawn = render(results, build_root() / "figures")
-        outcome.figure, outcome.trouble = drawn.svg, drawn.problem
-    outcome.checks = check_claims(results, lacks)
-    return outcome
+        figure = drawing.submit(results, build_root() / "figures")
+    return Outcome(results, tally, check_claims(results, lacks), lacks, figure)
 
 
 def checks_on(plan: Plan, store: Store) -> list[Check]:
@@ -119,19 +155,21 @@ def checks_on(plan: Plan, store: Store) -> list[Check]:
 
 def report_on(plans: Sequence[Plan], store: Store, path: Path) -> Path:
     """Write the HTML report on what is in the store and on what is recorded; compute nothing."""
-    from experiments.figures.render import render
     from experiments.recorded import recorded
     from experiments.report import Entry, write_report
 
-    entries = []
+    shown: list[tuple[Results, tuple[str, ...]]] = []
     for plan in plans:
-        results, lacks = collect(plan, store), lacks_of(plan)
-        figure = render(results, build_root() / "figures")
-        entries.append(Entry(results, check_claims(results, lacks), figure, lacks))
+        shown.append((collect(plan, store), lacks_of(plan)))
         kept = None if plan.overridden else recorded(plan.manifest, store)
         if kept is not None:
-            drawn = render(kept, build_root() / "figures")
-            entries.append(Entry(kept, check_claims(kept), drawn))
+            shown.append((kept, ()))
+    with Drawing(_artists(Options(), len(shown))) as drawing:
+        figures = [drawing.submit(results, build_root() / "figures") for results, _ in shown]
+        entries = [
+            Entry(results, check_claims(results, lacks), figure.result(), lacks)
+            for (results, lacks), figure in zip(shown, figures, strict=True)
+        ]
     return write_report(entries, path, datetime.now(UTC).isoformat(timespec="minutes"))
 
 

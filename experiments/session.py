@@ -75,7 +75,7 @@ def compute(
     source = provenance.source()
     tasks = [Task(spec, store.root, tuple(plugins), refresh, source) for spec in runs]
     alone = [task for task in tasks if is_exclusive(task.spec)]
-    others = [task for task in tasks if not is_exclusive(task.spec)]
+    others = _each_policy_once_first([task for task in tasks if not is_exclusive(task.spec)])
     together = IN_FLIGHT_PER_WORKER * executor.workers
     for report in chain(_reports(others, executor, together), _reports(alone, executor, 1)):
         if report.status == "failed":
@@ -86,6 +86,17 @@ def compute(
             tally.done += 1
         on_report(report)
     return tally
+
+
+def _each_policy_once_first(tasks: Sequence[Task]) -> list[Task]:
+    """Put a run of each policy before all others.
+
+    Where nothing is compiled yet, workers then compile for different policies at a time, rather
+    than all of them for the same.
+    """
+    first = {(task.spec.kind, task.spec.config.get("policy")): task for task in reversed(tasks)}
+    chosen = {task.spec.id for task in first.values()}
+    return sorted(tasks, key=lambda task: task.spec.id not in chosen)
 
 
 def _reports(tasks: Iterable[Task], executor: Executor, at_once: int) -> Iterator[Report]:

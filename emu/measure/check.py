@@ -20,11 +20,17 @@ from emu.problems import EmulationError
 from emu.topology.network import Network
 
 PORT = 5300
-PINGS, PING_GAP_S = 20, 0.02
-OVERLOAD, FILL_S, LONGEST_S = 1.6, 0.6, 6.0
+PING_GAP_S = 0.02
+LONGEST_S = 6.0
 PROBES, PROBE_S = 1500, 1.5
+TELLING = 25
+"""Losses expected among the packets of a probe that refuses a link which loses none."""
+
 MOST_BPS = 4e8
 """Beyond it our sender cannot overload a link, and rate and queue are not measured."""
+
+_EASY_BPS = 2e8
+"""What our sender offers without half a core."""
 
 SIGMAS = 4.5
 _QUIET_S = 0.3
@@ -47,12 +53,35 @@ class Tolerance:
     queue_share: float = 0.1
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How long measurements take.
+
+    Attributes:
+        pings: how many.
+        overload: rate that is offered to a link / its own; less where that is beyond our sender.
+        fill_s: of overload, beside what it takes to fill the queue twice.
+        probes: packets that are sent to a link without random loss to see whether it loses any.
+    """
+
+    pings: int = 20
+    overload: float = 1.6
+    fill_s: float = 0.6
+    probes: int = PROBES
+
+
+BRIEF = Effort(pings=10, overload=3.0, fill_s=0.25, probes=400)
+"""For cells of a few seconds. Tolerances are the same; the loss that a probe would notice on a link
+that should have none is four times as large."""
+
+
 def check(
     network: Network,
     source: str,
     target: str,
     wanted: Asked | None = None,
     tolerance: Tolerance | None = None,
+    effort: Effort | None = None,
 ) -> dict[str, Any]:
     """Measure the path between two hosts; afterwards counters and losses begin anew.
 
@@ -62,6 +91,7 @@ def check(
         target: the host that receives.
         wanted: what the path should be; None: what its layout says.
         tolerance: how far it may be off; None: the defaults.
+        effort: how long to measure; None: the defaults.
 
     Returns:
         {"source", "target", "asked", "measured"}, for the provenance of a run.
@@ -71,24 +101,26 @@ def check(
             measured and what is likely to be the cause.
     """
     wanted, tolerance = wanted or asked(network.layout, source, target), tolerance or Tolerance()
+    effort = effort or Effort()
     path = f"path {source} to {target}"
-    measured: dict[str, Any] = {"rtt_ns": ping(network, source, target, wanted.rtt_ns)}
+    measured: dict[str, Any] = {}
+    measured["rtt_ns"] = ping(network, source, target, wanted.rtt_ns, effort.pings)
     _check_rtt(path, wanted, measured["rtt_ns"], tolerance)
     if wanted.rate_bps is not None and wanted.rate_bps <= MOST_BPS:
-        measured |= _overload(network, source, target, wanted)
+        measured |= _overload(network, source, target, wanted, effort)
         _check_rate(path, wanted, measured, tolerance)
     if wanted.loss is not None:
-        measured |= _probe(network, source, target, wanted)
+        measured |= _probe(network, source, target, wanted, effort)
         _check_loss(path, wanted.loss, wanted.loss_burst, measured)
     _check_counters(network)
     network.restart()
     return {"source": source, "target": target, "asked": asdict(wanted), "measured": measured}
 
 
-def ping(network: Network, source: str, target: str, about_ns: float) -> float:
+def ping(network: Network, source: str, target: str, about_ns: float, count: int = 20) -> float:
     """Return the least RTT of some pings, ns; infinity if none came back."""
     wait_s = max(1.0, 3 * about_ns / 1e9)
-    counts = ["-c", str(PINGS), "-i", str(PING_GAP_S), "-W", f"{wait_s:.2f}"]
+    counts = ["-c", str(count), "-i", str(PING_GAP_S), "-W", f"{wait_s:.2f}"]
     command = ["ping", "-n", "-q", "-s", str(PING_BYTES - 42), *counts, network.address(target)]
     done = network.run(source, command, 20 + 2 * wait_s, check=False)
     for line in done.stdout.splitlines():
@@ -139,19 +171,26 @@ def flow(
     return json.loads(sent.stdout) | json.loads(out)
 
 
-def _overload(network: Network, source: str, target: str, wanted: Asked) -> dict[str, Any]:
+def _overload(
+    network: Network, source: str, target: str, wanted: Asked, effort: Effort
+) -> dict[str, Any]:
     assert wanted.rate_bps is not None
-    offered = OVERLOAD * wanted.rate_bps / (1.0 - (wanted.loss or 0.0))
-    fill_s = 2.0 * (wanted.queue_ns or 0.0) / 1e9 / (OVERLOAD - 1.0)
-    count = math.ceil(min(LONGEST_S, FILL_S + fill_s) * offered / (8 * FRAME_BYTES))
+    overload = max(Effort.overload, min(effort.overload, _EASY_BPS / wanted.rate_bps))
+    offered = overload * wanted.rate_bps / (1.0 - (wanted.loss or 0.0))
+    fill_s = 2.0 * (wanted.queue_ns or 0.0) / 1e9 / (overload - 1.0)
+    count = math.ceil(min(LONGEST_S, effort.fill_s + fill_s) * offered / (8 * FRAME_BYTES))
     told = flow(network, source, target, offered, max(100, count), count)
     added = told.get("delay_later_ns", 0) - told.get("delay_min_ns", 0)
     return {"rate_bps": told["rate_bps"], "queue_ns": added if fill_s < LONGEST_S else None}
 
 
-def _probe(network: Network, source: str, target: str, wanted: Asked) -> dict[str, Any]:
+def _probe(
+    network: Network, source: str, target: str, wanted: Asked, effort: Effort
+) -> dict[str, Any]:
     rate = 0.5 * min(wanted.rate_bps or 1e7, 4e7)
-    count = max(20, min(PROBES, round(PROBE_S * rate / (8 * FRAME_BYTES))))
+    most = min(PROBES, round(PROBE_S * rate / (8 * FRAME_BYTES)))
+    telling = math.ceil(TELLING / wanted.loss) if wanted.loss else 0
+    count = max(20, min(most, max(effort.probes, telling)))
     room = 4.0
     if wanted.queue_ns is not None and wanted.rate_bps is not None:
         room = wanted.queue_ns * wanted.rate_bps / (8e9 * FRAME_BYTES)

@@ -6,17 +6,17 @@ import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from emu.datapath import machine
-from emu.datapath.agent import Agent
-from emu.datapath.decision import compiled
-from emu.datapath.loading import Datapath, under_free_name
 from emu.datapath.problems import DatapathError
-from emu.datapath.settings import Settings
 from emu.problems import EmulationError
 from policies.congestion.base import CONTROLLERS
-from policies.congestion.symbolic import Symbolic
+
+if TYPE_CHECKING:  # what a datapath needs takes longer to import than a world to build
+    from emu.datapath.agent import Agent
+    from emu.datapath.loading import Datapath
+    from emu.datapath.settings import Settings
 
 KERNEL = ("cubic", "bbr", "reno")
 """Controllers of ours whose counterpart is the kernel's own of that name."""
@@ -43,6 +43,8 @@ class Control:
         """Return how it runs here."""
         if self.policy in KERNEL:
             return "kernel"
+        from policies.congestion.symbolic import Symbolic
+
         made = CONTROLLERS.get(self.policy)
         return "rule" if issubclass(made, Symbolic) else "agent"
 
@@ -141,11 +143,16 @@ def _of_kernel(control: Control) -> str:
 
 
 def _agent(control: Control) -> Agent:
+    from emu.datapath.agent import Agent
+
     start = math.nan if control.start_bps is None else control.start_bps
     return Agent(CONTROLLERS.get(control.policy), control.parameters, start)
 
 
 def _datapath(control: Control, agent: Agent | None) -> Datapath:
+    from emu.datapath.decision import compiled
+    from emu.datapath.loading import Datapath, under_free_name
+
     decision = None if agent else compiled(CONTROLLERS.get(control.policy).rule)
     return under_free_name(
         "tri_e", lambda name: Datapath(_settings(control, agent, name), decision)
@@ -155,5 +162,7 @@ def _datapath(control: Control, agent: Agent | None) -> Datapath:
 def _settings(control: Control, agent: Agent | None, name: str) -> Settings:
     if agent is not None:
         return agent.settings(name)
+    from emu.datapath.settings import Settings
+
     start = {} if control.start_bps is None else {"start_bps": control.start_bps}
     return Settings(name, {**start, **control.parameters})

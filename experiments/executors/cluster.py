@@ -66,7 +66,7 @@ def _make_pool() -> LocalExecutor:
     from distributed import get_worker
 
     # Dask marks its workers as daemons, which may have no children lest they outlive it; ours
-    # ask the kernel to end with their parent (`experiments.executors.local`).
+    # ask the kernel to end with their parent (`experiments.executors.fork_server`).
     multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
     return LocalExecutor(workers=get_worker().state.nthreads)
 

@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import forkserver
 from typing import Any
 
-import psutil
 from pebble import ProcessExpired, ProcessPool
 
+from experiments.executors.fork_server import fork_server, start_worker
 from experiments.executors.watchdog import MemoryWatchdog
 from experiments.identity import RunSpec
 from experiments.owners import Owners
 from experiments.store import Store
 from experiments.worker import Report, Task, execute, failure_record
 
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
-LIFELINE = "experiments.executors.lifeline"
 MAX_RESUBMITS = 3
 
 
 class LocalExecutor:
-    """A pool of worker processes, each kept between runs and replaced when it dies.
-
-    Workers start from a fork server, not from this process: forking after a numba parallel
-    region kills the child.
-    """
+    """A pool of worker processes, each kept between runs and replaced when it dies."""
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or len(os.sched_getaffinity(0))
-        for name in THREAD_VARIABLES:
-            os.environ.setdefault(name, "1")  # one thread per library and worker
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([LIFELINE, "experiments.worker", "numpy"])
-        forkserver.ensure_running()  # from this thread: it ends with the one that starts it
+        self._context = fork_server()
         self._watchdog = MemoryWatchdog()
         self._lock = threading.Lock()
         self._pool = self._new_pool()
@@ -65,7 +47,7 @@ class LocalExecutor:
 
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(
-            max_workers=self.workers, context=self._context, initializer=_start_worker
+            max_workers=self.workers, context=self._context, initializer=start_worker
         )
 
     def _schedule(self, task: Task, outer: Future[Report], resubmits: int) -> None:
@@ -131,14 +113,3 @@ def _what_happened(
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return "killed", f"its process died ({how})"
     return "killed", f"{type(error).__name__}: {error}"
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and die with it, so that no run is left behind."""
-    from experiments.executors.lifeline import die_with_parent
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = psutil.Process().parent()
-    die_with_parent()
-    if parent is None or not parent.is_running():
-        os._exit(1)

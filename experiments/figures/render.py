@@ -18,8 +18,10 @@ from experiments.tables import Results
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 CAPTION_ID = "caption"
+_MARGIN_INCHES = 0.1
 # The picture alone, in a README, follows the reader's light or dark setting by itself.
 SVG_STYLE = "<style>svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"
 
@@ -45,6 +47,12 @@ class Rendered:
     problem: str = ""
 
 
+def current(results: Results, out_root: Path) -> Rendered | None:
+    """Return the figure that lies in `out_root`, if it is the one that would be drawn now."""
+    place = _Place(results, out_root)
+    return place.rendered() if place.note.is_current() else None
+
+
 def render(results: Results, out_root: Path) -> Rendered:
     """Draw the figure of an experiment into `out_root/<paper>/<name>.{svg,png,csv}`.
 
@@ -55,37 +63,51 @@ def render(results: Results, out_root: Path) -> Rendered:
     Raises:
         OSError: the folder cannot be written.
     """
-    manifest = results.manifest
-    # As with tables: what an override drew is not the experiment's own figure.
-    suffix = f"+{results.plan.digest[:8]}" if results.plan.overridden else ""
-    suffix += "-recorded" if results.origin == "recorded" else ""
-    stem = out_root / manifest.paper / f"{manifest.name}{suffix}"
-    targets = [stem.with_name(f"{stem.name}.{suffix}") for suffix in ("svg", "png", "csv")]
-    missing = _missing(results)
-    caption = _caption(results, missing)
-    source = _source(manifest.figure)
-    drawn = Drawn(targets, results, paths.ROOT / "experiments/figures" / f"{source}.py")
-    if drawn.is_current():
-        return Rendered(*targets, caption=caption, missing=missing)
+    place = _Place(results, out_root)
+    if place.note.is_current():
+        return place.rendered()
     try:
         from experiments.figures.style import styled
 
-        module = importlib.import_module(f"experiments.figures.{source}")
+        module = importlib.import_module(f"experiments.figures.{place.source}")
         with styled():
             figure = _draw(module, results)
-            _write_under(figure, caption)
-            data = [_svg_bytes(figure), _png_bytes(figure), _csv_bytes(_points(module, results))]
+            _write_under(figure, place.caption)
+            box = _lay_out(figure)
+            pictures = (_svg_bytes(figure, box), _png_bytes(figure, box))
+        data = [*pictures, _csv_bytes(_points(module, results))]
     except Exception as error:  # a figure's code may raise anything; the others must go on
-        for target in targets:
+        for target in place.targets:
             target.unlink(missing_ok=True)
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        reason = f"experiments/figures/{source}.py: {said}"
-        return Rendered(None, None, None, caption, missing, reason)
-    for target, content in zip(targets, data, strict=True):
+        reason = f"experiments/figures/{place.source}.py: {said}"
+        return Rendered(None, None, None, place.caption, place.missing, reason)
+    for target, content in zip(place.targets, data, strict=True):
         if not target.is_file() or target.read_bytes() != content:
             write_atomic(target, content)
-    drawn.remember()
-    return Rendered(*targets, caption=caption, missing=missing)
+    place.note.remember()
+    return place.rendered()
+
+
+class _Place:
+    """Where the figure of some results goes, and what is written under it."""
+
+    def __init__(self, results: Results, out_root: Path) -> None:
+        manifest = results.manifest
+        # As with tables: what an override drew is not the experiment's own figure.
+        ending = f"+{results.plan.digest[:8]}" if results.plan.overridden else ""
+        ending += "-recorded" if results.origin == "recorded" else ""
+        stem = out_root / manifest.paper / f"{manifest.name}{ending}"
+        self.targets = [stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png", "csv")]
+        self.missing = _missing(results)
+        self.caption = _caption(results, self.missing)
+        self.source = _source(manifest.figure)
+        file = paths.ROOT / "experiments/figures" / f"{self.source}.py"
+        self.note = Drawn(self.targets, results, file)
+
+    def rendered(self) -> Rendered:
+        """Return the figure, once it is drawn."""
+        return Rendered(*self.targets, caption=self.caption, missing=self.missing)
 
 
 def inline_svg(text: str, prefix: str) -> str:
@@ -155,12 +177,19 @@ def _write_under(figure: Figure, caption: str) -> None:
     figure.text(0.005, -0.015, text, ha="left", va="top", fontsize=8, alpha=0.75, gid=CAPTION_ID)
 
 
-def _svg_bytes(figure: Figure) -> bytes:
+def _lay_out(figure: Figure) -> Bbox:
+    """Lay a figure out once, for all of its files; return the box that holds all of it, inches."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine(None)
+    return figure.get_tightbbox().padded(_MARGIN_INCHES)
+
+
+def _svg_bytes(figure: Figure, box: Bbox) -> bytes:
     from experiments.figures.style import INK
 
     buffer = io.StringIO()
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata=nothing, transparent=True)
+    figure.savefig(buffer, format="svg", bbox_inches=box, metadata=nothing, transparent=True)
     text = buffer.getvalue().replace(INK, "currentColor")
     # Hundredths of a point are enough for lines; six digits would double the file.
     text = re.sub(r' d="[^"]*"', lambda m: re.sub(r"(\.\d\d)\d+", r"\1", m[0]), text)
@@ -182,10 +211,10 @@ def _count_clip_ids(text: str) -> str:
     )
 
 
-def _png_bytes(figure: Figure) -> bytes:
+def _png_bytes(figure: Figure, box: Bbox) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(
-        buffer, format="png", bbox_inches="tight", facecolor="white", metadata={"Software": None}
+        buffer, format="png", bbox_inches=box, facecolor="white", metadata={"Software": None}
     )
     return buffer.getvalue()
 

@@ -19,7 +19,6 @@ from emu.world.inside import folder
 from experiments.kinds.congestion_account import as_result
 from experiments.kinds.congestion_config import CongestionConfig
 from experiments.kinds.congestion_scenario import scenario_of
-from sim.net import luck
 from sim.net import result as r
 from sim.net.scenario import Flow as Sender
 from sim.net.scenario import Scenario
@@ -59,11 +58,13 @@ def emulate(config: CongestionConfig, policy: str, seed: int) -> Ran:
         ScenarioError: a field, or a controller's parameter, is out of range.
         ValueError: a flow sent nothing.
     """
+    from sim.net import luck  # compiled code, which no world needs to load
+
     scenario = scenario_of(config, policy, seed)
     with tempfile.TemporaryDirectory(prefix="triptych-cell-") as place:
         file = Path(place) / "packets.npy"
         request = {"config": config.model_dump(mode="json"), "policy": policy, "seed": seed}
-        request["file"] = str(file)
+        request |= {"file": str(file), "loss_seed": int(luck.seeds(scenario)["loss"][0])}
         told = run_private(ENTRY, request, timeout_s=config.duration_s + _SPARE_S)
         packets = np.load(file, allow_pickle=False)
     result = as_result(scenario, packets, told["sources"])
@@ -86,7 +87,7 @@ def inside(request: dict[str, Any], note: Callable[[Any], None]) -> dict[str, An
 
     config = EmulatedConfig.model_validate(request["config"])
     scenario = scenario_of(config, request["policy"], request["seed"])
-    done = cells.run(_cell(config, scenario), folder())
+    done = cells.run(_cell(config, scenario, request["loss_seed"]), folder())
     np.save(request["file"], done.packets, allow_pickle=False)
     reports = [told.report for told in done.told]
     known = [report.retransmits for report in reports if report is not None]
@@ -100,7 +101,7 @@ def inside(request: dict[str, Any], note: Callable[[Any], None]) -> dict[str, An
     }
 
 
-def _cell(config: CongestionConfig, scenario: Scenario) -> cells.Cell:
+def _cell(config: CongestionConfig, scenario: Scenario, loss_seed: int) -> cells.Cell:
     extra_ms = [*(config.extra_rtt_ms or [0.0] * config.flows)]
     extra_ms += [other.extra_rtt_ms for other in config.competitors]
     flows = []
@@ -109,7 +110,6 @@ def _cell(config: CongestionConfig, scenario: Scenario) -> cells.Cell:
         control = Control(flow.controller, dict(flow.parameters), flow.start_rate_bps)
         flows.append(Flow(flow.name, control, flow.start_ns / SECOND))
     extra_ns = [round(more * 1e6) for more in extra_ms]
-    loss_seed = int(luck.seeds(scenario)["loss"][0])
     return cells.Cell(scenario.links[0], flows, config.duration_s, extra_ns, loss_seed)
 
 

@@ -112,6 +112,13 @@ def test_manifests_plan_at_every_size(name: str) -> None:
     assert len(sizes[0].runs) <= len(sizes[1].runs) <= len(sizes[2].runs)
 
 
+def test_the_rule_is_held_against_its_teacher_on_every_distribution() -> None:
+    claims = load_manifest(MANIFESTS / "symbolicpcc" / "reward.yaml").claims
+    ratios = [c.statistic for c in claims if c.statistic.kind == "ratio"]
+    assert {(s.policy, s.over) for s in ratios} == {("symbolic_branched", "teacher")}
+    assert sorted(str(s.where["distribution"]) for s in ratios) == sorted(DISTRIBUTIONS)
+
+
 def test_quick_distillations_are_shared_between_experiments() -> None:
     """The whole distillation is one run, whatever it is compared with."""
     ids = {}

@@ -60,8 +60,9 @@ def test_dumbbell_is_what_was_asked(mbps, shaper):
     assert counted["dropped"] > 0.4 * seen["sent"]
 
 
-def test_what_is_not_as_asked_is_refused():
-    found = inside("refused")
+@pytest.mark.parametrize("brief", [False, True])
+def test_what_is_not_as_asked_is_refused(brief):
+    found = inside("refused", {"brief": brief})
     assert found.pop("as built") is None
     said = {
         "delay": r"asked for an RTT of 30\.2 ms, measured 1\d.* did not take hold",

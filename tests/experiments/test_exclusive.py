@@ -91,6 +91,27 @@ def test_nothing_runs_beside_an_exclusive_run(kinds: list[str], workers: int) ->
     assert all(not beside for kind, beside in watcher.company if kind == ALONE)
 
 
+def test_each_policy_runs_once_before_any_runs_again() -> None:
+    """So that workers which have nothing compiled yet compile different things."""
+    policies = [name for name in "abc" for _ in range(4)]
+    specs = [
+        RunSpec(f"{place:064x}", TOGETHER, {"seed": 0, "policy": name}, {}, "", Limits())
+        for place, name in enumerate(policies)
+    ]
+    submitted: list[str] = []
+
+    class One(Watcher):
+        def submit(self, task: Task) -> Future[Report]:
+            submitted.append(task.spec.id)
+            done: Future[Report] = Future()
+            done.set_result(Report(task.spec.id, "done"))
+            return done
+
+    assert compute(specs, Store(Path("nowhere")), One(1)).done == len(specs)
+    first = [0, 4, 8]
+    assert submitted == [specs[i].id for i in first + [i for i in range(12) if i not in first]]
+
+
 def test_a_kind_that_says_nothing_is_not_exclusive() -> None:
     alone, together = runs([ALONE, TOGETHER])
     assert is_exclusive(alone)
