@@ -156,3 +156,11 @@ def test_agreement(emulated: dict[str, Any], agrees: tuple[int, ...]) -> None:
     names = ("agrees", "utilisation_agrees", "delay_agrees", "queueing_agrees")
     assert tuple(found[name] for name in names) == agrees
     assert set(found) == set(KINDS.get("congestion-agreement").metrics)
+
+
+def test_what_only_the_simulator_is_told_is_for_the_kernel_s_own() -> None:
+    kind = KINDS.get("congestion-agreement")
+    told = kind.Config.model_validate({"simulated_parameters": {"cubic": {"keeps_alpha": 1.0}}})
+    assert told.parameters == {}
+    with pytest.raises(ValueError, match="'vivace' is none of cubic, bbr, reno"):
+        kind.Config.model_validate({"simulated_parameters": {"vivace": {}}})
