@@ -1,7 +1,7 @@
 """Run kind `congestion-agreement`: the same cell simulated and with real packets, side by side.
 
 The simulator is given what the kernel is known to do (`acknowledged_together`,
-`simulated_parameters`) and nothing that was measured; random losses draw the same numbers in both.
+KNOWN) and nothing that was measured; random losses draw the same numbers in both.
 Delay is the mean round trip, base and queueing together: a share of the queueing delay alone says
 nothing where there is next to none.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from experiments.kinds.base import Outcome, Scalar, register
 from experiments.kinds.congestion_config import CongestionConfig
@@ -26,7 +26,10 @@ COMPARED = (
     *("utilisation", "mean_rtt_ms", "queue_delay_ms", "queue_delay_p95_ms"),
     *("loss", "convergence_s", "timeouts"),
 )
-OWN = ("acknowledged_together", "simulated_parameters")
+OWN = ("acknowledged_together",)
+KNOWN = {"cubic": {"hystart": 1.0, "keeps_alpha": 1.0}}
+"""What the simulator is told of the kernel's own: Linux's CUBIC leaves the first slow start early,
+and grows beside Reno as RFC 8312 says (bictcp_update), not as RFC 9438."""
 
 
 class AgreementConfig(EmulatedConfig):
@@ -39,21 +42,6 @@ class AgreementConfig(EmulatedConfig):
         description="Packets per ACK in the simulator, for the kernel's own controllers. Others"
         " begin at low rates, at which the kernel acknowledges every packet; for them it is 1.",
     )
-    simulated_parameters: dict[str, dict[str, float]] = Field(
-        default={},
-        description="Controller -> its parameters in the simulator, for the kernel's own, which"
-        " take none: what the kernel is known to do.",
-    )
-
-    @model_validator(mode="after")
-    def _of_the_kernel_s(self) -> AgreementConfig:
-        for name in self.simulated_parameters:
-            if name not in KERNEL:
-                raise ValueError(
-                    f"simulated_parameters: {name!r} is none of {', '.join(KERNEL)}; give it"
-                    " parameters, which hold for both"
-                )
-        return self
 
 
 @register("congestion-agreement")
@@ -107,7 +95,7 @@ class CongestionAgreement:
         wanted = EmulatedConfig.model_validate(fields)
         ran = emulate(wanted, policy, seed)
         together = config["acknowledged_together"] if policy in KERNEL else 1
-        own = {"parameters": fields["parameters"] | config["simulated_parameters"]}
+        own = {"parameters": fields["parameters"] | KNOWN}
         other = CongestionConfig.model_validate(fields | {"ack_every": together} | own)
         result = simulate(scenario_of(other, policy, seed))
         metrics = compared(measures.metrics(wanted, ran.result), measures.metrics(other, result))

@@ -14,9 +14,11 @@ from emu.relay.lane import DELIVER, DROPPED, LOST
 from experiments.kinds import congestion_measures as measures
 from experiments.kinds.base import KINDS
 from experiments.kinds.congestion_account import as_result
-from experiments.kinds.congestion_agreement import compared
+from experiments.kinds.congestion_agreement import KNOWN, compared
 from experiments.kinds.congestion_config import CongestionConfig
+from experiments.kinds.congestion_emulated import KERNEL
 from experiments.kinds.congestion_scenario import scenario_of
+from policies.congestion.base import CONTROLLERS
 from sim.net import result as r
 from sim.net.engine import simulate
 
@@ -159,8 +161,9 @@ def test_agreement(emulated: dict[str, Any], agrees: tuple[int, ...]) -> None:
 
 
 def test_what_only_the_simulator_is_told_is_for_the_kernel_s_own() -> None:
-    kind = KINDS.get("congestion-agreement")
-    told = kind.Config.model_validate({"simulated_parameters": {"cubic": {"keeps_alpha": 1.0}}})
-    assert told.parameters == {}
-    with pytest.raises(ValueError, match="'vivace' is none of cubic, bbr, reno"):
-        kind.Config.model_validate({"simulated_parameters": {"vivace": {}}})
+    """Whoever has a counterpart in the kernel takes no parameters there, so none are given twice."""
+    assert set(KNOWN) <= set(KERNEL)
+    for name, parameters in KNOWN.items():
+        CONTROLLERS.get(name).constants(parameters)
+        with pytest.raises(ValueError, match=f"{name} is the kernel's own, it takes none"):
+            KINDS.get("congestion-agreement").Config.model_validate({"parameters": {name: {}}})
