@@ -161,7 +161,7 @@ def test_agreement(emulated: dict[str, Any], agrees: tuple[int, ...]) -> None:
 
 
 def test_what_only_the_simulator_is_told_is_for_the_kernel_s_own() -> None:
-    """Whoever has a counterpart in the kernel takes no parameters there, so none are given twice."""
+    """Whoever is the kernel's own takes no parameters there, so none are given twice."""
     assert set(KNOWN) <= set(KERNEL)
     for name, parameters in KNOWN.items():
         CONTROLLERS.get(name).constants(parameters)
