@@ -42,7 +42,7 @@ def draw(results: Results) -> Figure:
     heights = sides(left, rows)
     _dots(left, table, ACK, heights, "label")
     _aim(left, table, heights)
-    left.set_xscale("log")
+    left.set_xlim(left=0.0)
     left.set_xlabel(f"ns in callbacks per ACK; bar: {MOST_RATIO:g} x CUBIC")
     _dots(right, table, CPU, sides(right, list(dict.fromkeys(table["policy"]))), "policy")
     right.set_xlim(left=0.0)

@@ -1,8 +1,9 @@
 """Run kind `congestion-agreement`: the same cell simulated and with real packets, side by side.
 
-The simulator is given what the kernel is known to do (`acknowledged_together`) and nothing that
-was measured; random losses draw the same numbers in both. Delay is the mean round trip, base and
-queueing together: a share of the queueing delay alone says nothing where there is next to none.
+The simulator is given what the kernel is known to do (`acknowledged_together`,
+KNOWN) and nothing that was measured; random losses draw the same numbers in both.
+Delay is the mean round trip, base and queueing together: a share of the queueing delay alone says
+nothing where there is next to none.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ COMPARED = (
     *("loss", "convergence_s", "timeouts"),
 )
 OWN = ("acknowledged_together",)
+KNOWN = {"cubic": {"hystart": 1.0, "keeps_alpha": 1.0}}
+"""What the simulator is told of the kernel's own: Linux's CUBIC leaves the first slow start early,
+and grows beside Reno as RFC 8312 says (bictcp_update), not as RFC 9438."""
 
 
 class AgreementConfig(EmulatedConfig):
@@ -91,7 +95,8 @@ class CongestionAgreement:
         wanted = EmulatedConfig.model_validate(fields)
         ran = emulate(wanted, policy, seed)
         together = config["acknowledged_together"] if policy in KERNEL else 1
-        other = CongestionConfig.model_validate(fields | {"ack_every": together})
+        own = {"parameters": fields["parameters"] | KNOWN}
+        other = CongestionConfig.model_validate(fields | {"ack_every": together} | own)
         result = simulate(scenario_of(other, policy, seed))
         metrics = compared(measures.metrics(wanted, ran.result), measures.metrics(other, result))
         return Outcome(metrics=metrics, notes=ran.notes, measured=ran.measured)

@@ -37,7 +37,7 @@ STATE = (*reno.STATE, "epoch_ns", "w_max", "cwnd_prior", "w_est", "k_s", *hystar
 ) = range(len(reno.STATE), len(reno.STATE) + 6)
 
 # Constants: the parameters, then what follows from them.
-C, BETA, FAST_CONVERGENCE, HYSTART, ALPHA, FAST_FACTOR = range(6)
+C, BETA, FAST_CONVERGENCE, HYSTART, KEEPS_ALPHA, ALPHA, FAST_FACTOR = range(7)
 SECONDS = 1e-9
 STEEPEST = 1.5
 
@@ -73,8 +73,8 @@ def on_ack(state: Any, event: Any, constants: Any) -> None:
         _begin_epoch(state, event[A_NOW_NS], constants)
     w_max, c = state[W_MAX], constants[C]
     share = min(event[A_ACKED] / cwnd, 1.0)
-    alpha = constants[ALPHA] if state[W_EST] < state[CWND_PRIOR] else 1.0
-    w_est = state[W_EST] + alpha * share
+    slow = constants[KEEPS_ALPHA] > 0.0 or state[W_EST] < state[CWND_PRIOR]
+    w_est = state[W_EST] + (constants[ALPHA] if slow else 1.0) * share
     state[W_EST] = w_est
     t = (event[A_NOW_NS] - state[EPOCH_NS]) * SECONDS - state[K_S]
     if c * t * t * t + w_max < w_est:
@@ -140,6 +140,8 @@ class Cubic(Controller):
         beta: what a loss leaves of the window, in (0, 1).
         fast_convergence: 1: a flow that lost below its last W_max yields more (4.7); 0: not.
         hystart: 1: the first slow start is that of HyStart++ (RFC 9406); 0: of RFC 5681.
+        keeps_alpha: 1: Reno's estimate grows by alpha a round trip throughout, as in RFC 8312 (4.2)
+            and Linux; 0: by a whole packet from the window of the last loss on (4.3).
 
     Time-outs in a row leave ssthresh as it is (RFC 5681, section 3.1).
 
@@ -161,6 +163,7 @@ class Cubic(Controller):
         "beta": 0.7,
         "fast_convergence": 1.0,
         "hystart": 0.0,
+        "keeps_alpha": 0.0,
     }
     init = init
     on_ack = on_ack

@@ -42,7 +42,7 @@ def test_k_is_the_time_back_to_w_max() -> None:
 
 def test_what_follows_from_beta() -> None:
     # alpha = 3 (1 - 0.7) / (1 + 0.7) = 0.9 / 1.7; (1 + 0.7) / 2
-    assert Cubic.constants({})[4:] == pytest.approx([0.52941, 0.85], abs=1e-5)
+    assert Cubic.constants({})[-2:] == pytest.approx([0.52941, 0.85], abs=1e-5)
 
 
 @pytest.mark.parametrize("wrong", [{"c": 0.0}, {"beta": 1.0}, {"beta": 0.0}])
@@ -124,6 +124,13 @@ def test_reno_friendly_region_adds_alpha_then_one_packet_per_round_trip() -> Non
     growth = np.diff(window)
     assert growth[:9] == pytest.approx(0.529, abs=0.03)
     assert growth[13:] == pytest.approx(1.0, abs=0.05)
+
+
+def test_reno_friendly_region_of_rfc_8312_adds_alpha_throughout() -> None:
+    flow = lost_at(20.0, keeps_alpha=1.0)
+    growth = np.diff(windows(flow, 0.01 * SECOND, 30))
+    assert flow["cwnd"] == flow["w_est"] > 25.0
+    assert growth == pytest.approx(0.529, abs=0.03)
 
 
 def test_fast_convergence_lowers_w_max() -> None:

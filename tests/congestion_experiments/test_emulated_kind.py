@@ -14,9 +14,11 @@ from emu.relay.lane import DELIVER, DROPPED, LOST
 from experiments.kinds import congestion_measures as measures
 from experiments.kinds.base import KINDS
 from experiments.kinds.congestion_account import as_result
-from experiments.kinds.congestion_agreement import compared
+from experiments.kinds.congestion_agreement import KNOWN, compared
 from experiments.kinds.congestion_config import CongestionConfig
+from experiments.kinds.congestion_emulated import KERNEL
 from experiments.kinds.congestion_scenario import scenario_of
+from policies.congestion.base import CONTROLLERS
 from sim.net import result as r
 from sim.net.engine import simulate
 
@@ -156,3 +158,12 @@ def test_agreement(emulated: dict[str, Any], agrees: tuple[int, ...]) -> None:
     names = ("agrees", "utilisation_agrees", "delay_agrees", "queueing_agrees")
     assert tuple(found[name] for name in names) == agrees
     assert set(found) == set(KINDS.get("congestion-agreement").metrics)
+
+
+def test_what_only_the_simulator_is_told_is_for_the_kernel_s_own() -> None:
+    """Whoever is the kernel's own takes no parameters there, so none are given twice."""
+    assert set(KNOWN) <= set(KERNEL)
+    for name, parameters in KNOWN.items():
+        CONTROLLERS.get(name).constants(parameters)
+        with pytest.raises(ValueError, match=f"{name} is the kernel's own, it takes none"):
+            KINDS.get("congestion-agreement").Config.model_validate({"parameters": {name: {}}})

@@ -203,6 +203,16 @@ def test_a_rule_decides_in_the_kernel_as_it_does_in_floats(tmp_path: Path) -> No
     assert len(set(actions)) > 5
 
 
+def test_a_rule_that_nobody_watches_tells_nothing_and_decides_all_the_same() -> None:
+    """It rises from where it began, as only decisions can make it."""
+    settings = Settings(OURS + "still", {"start_bps": 9e6}, tells=False)
+    with Datapath(settings, compiled(parse_rule(PROBE))) as datapath:
+        records, arrived = run(datapath, seconds=3.0, mbps=20, limit_bytes=60_000)
+        assert len(records) == 0
+        assert datapath.missed == 0
+    assert arrived["wire_bps"] > 12e6, "the probe rises where it receives less than 15 Mbit/s"
+
+
 def chain(draws: random.Random, length: int) -> str:
     """Return an expression in which so many operations follow one another."""
     forms = (
