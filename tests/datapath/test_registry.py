@@ -201,7 +201,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert len(told.splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [(), ("build",), ("load",), ("unload",), ("list",)])
+@pytest.mark.parametrize("words", [(), ("build",), ("load",), ("unload",), ("list",), ("soak",)])
 def test_help_teaches(
     words: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
