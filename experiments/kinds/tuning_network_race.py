@@ -28,7 +28,7 @@ FEWEST_PAIRS = 6
 """Undisturbed rounds of two entrants from which on the others do not count."""
 
 Taken = tuple[float, bool]
-"""ns of one call, and whether another program took a core meanwhile."""
+"""ns of one call, and whether a thread of ours lost its core meanwhile, to whomever."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class NetworkRace:
     def ratio(self, slow: str, fast: str = OURS) -> Ratio | None:
         """Return time of `slow` / time of `fast`, median over rounds, with a 95 % interval.
 
-        Rounds count in which no other program took a core from either of both, all of them where
-        these are too few. None if `slow` did not run.
+        Rounds count in which no thread lost its core to another during either of both, all of them
+        where these are too few. None if `slow` did not run.
         """
         from tuning.rivals.timing import Timing, paired_ratio
 
@@ -67,7 +67,7 @@ class NetworkRace:
 
     @property
     def disturbed(self) -> float:
-        """Share of the samples during which another program took a core."""
+        """Share of the samples during which a thread of ours lost its core."""
         samples = [disturbed for taken in self.taken.values() for _, disturbed in taken]
         return sum(samples) / len(samples)
 
