@@ -76,8 +76,8 @@ class TuningModel:
         **_ratio("frozen"),
         **_ratio("epilogues"),
         **_ratio("plain"),
-        "disturbed": "1; share of these samples during which a thread lost its core, to another program or to"
-        " a thread of another pool in this process",
+        "disturbed": "1; share of these samples during which a thread lost its core, to another"
+        " program or to a thread of another pool in this process",
         "passes_gain": "1; time without pairs and padding / time with them, before the faster of"
         " both was kept",
         "images_s": "images/s; higher is better",
