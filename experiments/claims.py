@@ -145,6 +145,8 @@ def _check(results: Results, claim: Claim, missing_needs: tuple[str, ...]) -> Ch
     else:
         groups, run_ids = _groups(table, claim, _point_columns(results))
     estimate = _estimate(groups, claim.statistic) if groups else None
+    if estimate is not None and claim.statistic.interval == "own":
+        estimate = _with_own(estimate, table, claim, _point_columns(results))
     if estimate is not None:
         verdict = verdict_of(claim, estimate)
     else:
@@ -256,3 +258,14 @@ def _estimate(groups: list[list[float]], statistic: Statistic) -> Estimate | Non
     if statistic.kind in ("min", "min_ratio"):
         return min(estimates, key=lambda e: e.value)
     return mean_interval(groups)
+
+
+def _with_own(found: Estimate, table: pd.DataFrame, claim: Claim, columns: list[str]) -> Estimate:
+    """Return an extreme with the extremes of its ends, None where runs did not measure any."""
+    ends: list[float | None] = []
+    for end in ("low", "high"):
+        metric = claim.model_copy(update={"metric": f"{claim.metric}_{end}"})
+        groups, _ = _groups(table, metric, columns)
+        one = _estimate(groups, claim.statistic) if groups else None
+        ends.append(None if one is None else one.value)
+    return Estimate(found.value, *ends, found.n)

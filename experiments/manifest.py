@@ -60,6 +60,9 @@ class Statistic(Part):
     the extreme point taken, for statements on every point. `ratio`: the metric of `policy` divided
     by that of `over`, pair by pair (same point of the sweep, same seed), then the mean. `max_ratio`
     and `min_ratio`: the ratio is averaged over seeds at each point and the extreme point taken.
+    With `interval: own` an extreme's interval is not one over seeds but what the runs measured
+    themselves, in the metrics `<metric>_low` and `<metric>_high`: the extremes of both over all
+    points, so that each point must hold for the claim to. One seed is enough then.
     `scaling`: the metric of `policy` at the points of `where` divided by the same policy's at the
     points with `over_where` in place of it (same other axes, same seed), then the mean.
     """
@@ -68,6 +71,7 @@ class Statistic(Part):
     policy: Name | None = None
     over: Name | None = None
     where: dict[AxisName, Any] = Field(default_factory=dict, description="only these points")
+    interval: Literal["seeds", "own"] = "seeds"
     over_where: dict[AxisName, Any] = Field(
         default_factory=dict, description="scaling: values that replace those of where below"
     )
@@ -90,6 +94,12 @@ class Statistic(Part):
             raise ValueError("statistic 'scaling': where must hold each field of over_where")
         if not scaling and self.over_where:
             raise ValueError(f"statistic {self.kind!r} takes no over_where")
+        return self
+
+    @model_validator(mode="after")
+    def _owns(self) -> Statistic:
+        if self.interval == "own" and self.kind not in ("min", "max"):
+            raise ValueError(f"statistic {self.kind!r} takes no interval: own; min and max do")
         return self
 
 

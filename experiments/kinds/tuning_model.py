@@ -24,10 +24,19 @@ from experiments.kinds.tuning_network import (
     pairs_in,
     session_in,
 )
-from experiments.kinds.tuning_network_race import FROZEN, race_networks, times_of
+from experiments.kinds.tuning_network_race import FROZEN, OURS, NetworkRace, race_networks
 from experiments.kinds.tuning_shapes import fields_of, lacking
 from policies.registry import Registry
 from policies.search.base import SEARCHES
+
+
+def _ratio(other: str) -> dict[str, str]:
+    name = f"speedup_over_{other}"
+    return {
+        name: f"1; time of {other} / ours, median over rounds; higher is better; null if not asked",
+        f"{name}_low": "1; lower end of its 95 % interval over rounds",
+        f"{name}_high": "1; upper end",
+    }
 
 
 class TuningModelConfig(NetworkConfig):
@@ -63,10 +72,12 @@ class TuningModel:
         " not asked",
         "eager_ms": "ms; eager PyTorch, the faster of both layouts",
         "frozen_ms": "ms; PyTorch's TorchScript, frozen and optimised for inference",
-        "speedup_over_eager": "1; eager_ms / ours_ms; higher is better",
-        "speedup_over_frozen": "1; frozen_ms / ours_ms; higher is better",
-        "speedup_over_epilogues": "1; epilogues_ms / ours_ms; higher is better; null if not asked",
-        "speedup_over_plain": "1; plain_ms / ours_ms; higher is better; null if not asked",
+        **_ratio("eager"),
+        **_ratio("frozen"),
+        **_ratio("epilogues"),
+        **_ratio("plain"),
+        "disturbed": "1; share of these samples during which a thread lost its core, to another"
+        " program or to a thread of another pool in this process",
         "passes_gain": "1; time without pairs and padding / time with them, before the faster of"
         " both was kept",
         "images_s": "images/s; higher is better",
@@ -109,32 +120,27 @@ class TuningModel:
         with own_folder() as folder:
             with session_in(folder, wanted, search, seed) as session:
                 networks = build(wanted, session, seed, wanted.plain)
-            samples = race_networks(networks, wanted.threads, wanted.samples)
+            race = race_networks(networks, wanted.threads, wanted.samples)
             replay_s = _replay_s(wanted, folder, search, seed) if wanted.replay else None
             rival, note = _metaschedule(wanted, folder, seed)
-        metrics = _metrics(wanted, networks, times_of(samples)) | rival
+        metrics = _metrics(wanted, networks, race) | rival
         metrics |= {"replay_s": replay_s, **networks.spent}
         notes = [decision.text() for decision in networks.built.decisions]
-        return Outcome(metrics, {"layers": _layers(networks)}, [*note, *notes])
+        return Outcome(metrics, {"layers": _layers(networks)}, [*note, *networks.notes, *notes])
 
 
-def _metrics(
-    config: TuningModelConfig, networks: Networks, times: dict[str, float]
-) -> dict[str, Scalar]:
-    ours, plain = times["ours"], times.get("plain")
-    same = networks.bare.get("epilogues") is networks.built
-    epilogues = ours if same else times.get("epilogues")
-    layers = networks.built.layers
+def _metrics(config: TuningModelConfig, networks: Networks, race: NetworkRace) -> dict[str, Scalar]:
+    ours, layers = race.median_ms(OURS), networks.built.layers
+    others: dict[str, Scalar] = {}
+    for name, entrant in {"eager": race.eager(), FROZEN: FROZEN}.items():
+        others |= _compared(name, entrant, race)
+    for name in ("epilogues", "plain"):
+        same = networks.bare.get(name) is networks.built
+        others |= _compared(name, OURS if same else name, race)
     return {
         "ours_ms": ours,
-        "epilogues_ms": epilogues,
-        "plain_ms": plain,
-        "eager_ms": times["eager"],
-        "frozen_ms": times[FROZEN],
-        "speedup_over_eager": times["eager"] / ours,
-        "speedup_over_frozen": times[FROZEN] / ours,
-        "speedup_over_epilogues": epilogues and epilogues / ours,
-        "speedup_over_plain": plain and plain / ours,
+        **others,
+        "disturbed": race.disturbed,
         "passes_gain": networks.passes_gain,
         "images_s": 1e3 * config.batch / ours,
         "build_s": networks.build_s,
@@ -144,6 +150,15 @@ def _metrics(
         "padded": padded_in(networks.built),
         "worst_error": networks.worst_error,
     }
+
+
+def _compared(name: str, entrant: str, race: NetworkRace) -> dict[str, Scalar]:
+    """Return the time of `name`, which ran as `entrant`, and how much faster ours is."""
+    found, metric = race.ratio(entrant), f"speedup_over_{name}"
+    if found is None:
+        return dict.fromkeys((f"{name}_ms", metric, f"{metric}_low", f"{metric}_high"))
+    ratios = {metric: found.value, f"{metric}_low": found.low, f"{metric}_high": found.high}
+    return {f"{name}_ms": race.median_ms(entrant), **ratios}
 
 
 def _layers(networks: Networks) -> dict[str, list[Any]]:

@@ -24,6 +24,7 @@ from tuning.models.variant import STAGES, Variant, aligned
 if TYPE_CHECKING:
     from tuning.graph import BuiltModel
     from tuning.graph.session import Session
+    from tuning.graph.variants import Kept
 
 LARGEST_ERROR = 1e-3
 """Of an output's difference from PyTorch's, over the largest output."""
@@ -88,13 +89,15 @@ class Networks:
     Attributes:
         eager: the PyTorch module.
         image: the input, a torch tensor in NCHW.
-        built: with the passes, or without pairs and padding where that is faster as a whole.
+        built: with the passes, or without pairs and padding, or (if `plain` was asked for) without
+            any pass, where that is faster as a whole beyond noise.
         bare: other builds to compare with, by name: `epilogues` (fused epilogues, neither pairs
             nor padding; `built` itself if nothing else was applied) and `plain` (no pass).
         passes_gain: the time without pairs and padding over that with them, as measured before
             the faster was kept; 1 if none was applied.
         build_s: wall-clock seconds until `built` was there, tuning included.
         spent: the metrics `SPENT` until then.
+        notes: what was found out about the whole and is no decision on an operator.
         worst_error: largest difference from PyTorch, over PyTorch's largest output.
     """
 
@@ -106,6 +109,7 @@ class Networks:
     build_s: float
     spent: dict[str, float | int]
     worst_error: float
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -132,6 +136,7 @@ def build(config: NetworkConfig, session: Session, seed: int, plain: bool = Fals
 
     from tuning.graph import import_torch
     from tuning.graph.session import Passes
+    from tuning.graph.variants import fastest
     from tuning.models import model
 
     eager = model(config.model, seed, config.variant())
@@ -146,16 +151,26 @@ def build(config: NetworkConfig, session: Session, seed: int, plain: bool = Fals
     error = _error(eager, image, kept.model)
     if not error < LARGEST_ERROR:
         raise RuntimeError(f"{config.model}: output differs from PyTorch's by {error:.2g} of it")
-    bare = {}
+    built, bare, notes = kept.model, {}, ()
     if plain:
-        bare["epilogues"] = kept.model
-        if any(decision.applied for decision in kept.model.decisions):
+        bare["epilogues"] = built
+        if any(decision.applied for decision in built.decisions):
             given = import_torch(eager, image)
             bare["epilogues"] = session.build(given, Passes(fuse_pairs=False, pad=False))
         bare["plain"] = session.build(import_torch(eager, image), Passes(False, False, False))
+        whole = fastest({"passes": built, "none": bare["plain"]})
+        if whole.name == "none":  # then finding out belongs to tuning
+            built, build_s = whole.model, time.monotonic() - start
+            spent, error = spent_on(session.tuned.values()), _error(eager, image, built)
+            notes = (f"no pass is applied, epilogues included: {_against(whole)}",)
     ns = kept.median_ns
     gain = ns["without"] / ns["passes"] if "without" in ns else 1.0
-    return Networks(eager, image, kept.model, bare, gain, build_s, spent, error)
+    return Networks(eager, image, built, bare, gain, build_s, spent, error, notes)
+
+
+def _against(whole: Kept) -> str:
+    with_ms, none_ms = (whole.median_ns[name] / 1e6 for name in ("passes", "none"))
+    return f"the whole takes {none_ms:.4g} ms so, {with_ms:.4g} ms with them"
 
 
 def _error(eager: Any, image: Any, built: BuiltModel) -> float:

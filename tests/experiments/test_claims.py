@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from experiments.claims import Check, check_claims, verdict_of
 from experiments.identity import RunSpec
 from experiments.kinds.base import Outcome
-from experiments.manifest import Claim, Manifest
+from experiments.manifest import Claim, Manifest, Statistic
 from experiments.plan import make_plan
 from experiments.statistics import Estimate, mean_interval
 from experiments.store import Store
@@ -118,6 +120,41 @@ def test_the_extreme_point_counts_alone(
     found = checked(lambda s: {"score": 4.0 if s.config["x"] == 1 else 0.8}, claims=[claim])
     assert found.estimate is not None
     assert found.estimate.value == pytest.approx(value)
+
+
+@pytest.mark.parametrize("kind", ["min", "max"])
+@pytest.mark.parametrize("wide", [1, 2])
+def test_an_extreme_has_the_outermost_ends_that_runs_measured(
+    checked: Callable[..., Check], kind: str, wide: int
+) -> None:
+    """A point that is good on average but unsure keeps the claim from being sure."""
+    statistic = {"kind": kind, "policy": "shuffled", "interval": "own"}
+
+    def measured(spec: Any) -> dict[str, float]:
+        score = 1.0 if spec.config["x"] == 1 else 1.5
+        half = 0.9 if spec.config["x"] == wide else 0.1
+        return {"score": score, "score_low": score - half, "score_high": score + half}
+
+    found = checked(measured, claims=[CLAIM | {"statistic": statistic}]).estimate
+    each = [measured(SimpleNamespace(config={"x": x})) for x in (1, 2)]
+    pick = min if kind == "min" else max
+    assert found is not None
+    assert found.value == pytest.approx(pick(one["score"] for one in each))
+    assert found.low == pytest.approx(pick(one["score_low"] for one in each))
+    assert found.high == pytest.approx(pick(one["score_high"] for one in each))
+
+
+def test_an_own_interval_that_no_run_measured_is_none(checked: Callable[..., Check]) -> None:
+    statistic = {"kind": "min", "policy": "shuffled", "interval": "own"}
+    found = checked(lambda s: {"score": 1.0}, claims=[CLAIM | {"statistic": statistic}])
+    assert found.estimate is not None
+    assert found.estimate.half_width is None
+    assert found.verdict in ("deviates", "unconfirmed")
+
+
+def test_an_own_interval_is_for_extremes() -> None:
+    with pytest.raises(ValidationError, match=r"takes no interval: own; min and max do"):
+        Statistic.model_validate({"kind": "mean", "interval": "own"})
 
 
 def test_a_bound_is_said(checked: Callable[..., Check]) -> None:

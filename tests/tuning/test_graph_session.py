@@ -20,7 +20,7 @@ from tests.tuning.graph_support import (
 )
 from tuning.decide import Raced
 from tuning.decide.widths import channels
-from tuning.graph import BuiltModel, Choice, GraphOptions, Tuner, import_torch, optimise
+from tuning.graph import Choice, GraphOptions, Tuner, import_torch, optimise
 from tuning.graph.session import Passes, Session
 from tuning.graph.variants import times_ns
 from tuning.models import MODELS, Variant, model
@@ -68,17 +68,23 @@ def test_passes_that_are_off_ask_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "decisions.jsonl").exists()
 
 
-def test_builds_are_timed_in_turn() -> None:
-    example = image(1, 3, 64, 64)
-    module = import_torch(residual_net(), example)
+def test_whichever_build_is_kept_computes_the_network() -> None:
+    """With all passes, without pairs and padding, without any: timed in turn, and equal."""
+    network, example = residual_net(), image(1, 3, 64, 64)
+    module = import_torch(network, example)
     with _session(None) as session:
         models = {
             "one": session.build(module, Passes(fuse_pairs=False, pad=False)),
             "two": session.build(module, Passes(False, False, False)),
         }
         times = times_ns(models, rounds=3)
-        assert {name: len(values) for name, values in times.items()} == {"one": 3, "two": 3}
-        assert isinstance(session.build_fastest(module).model, BuiltModel)
+        kept = session.build_fastest(module)
+    assert {name: len(values) for name, values in times.items()} == {"one": 3, "two": 3}
+    assert all(ns > 0 for values in times.values() for ns in values)
+    assert len(models["two"].layers) == len(models["one"].layers)
+    assert kept.median_ns.keys() <= {"passes", "without"}
+    for built in (*models.values(), kept.model):
+        assert_equals(built.run(example.numpy()), network, example)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.needs import need
+from tuning.decide.ratio import ratio_of
 from tuning.graph import BuiltModel, Choice, Decision
 from tuning.graph.model import Contents
 from tuning.graph.session import Passes, Session
@@ -28,6 +31,7 @@ class _Clock:
     def __init__(self) -> None:
         self.ns = 0
         self.slept: list[int] = []
+        self.called: list[int] = []
 
     def perf_counter_ns(self) -> int:
         return self.ns
@@ -48,6 +52,7 @@ class _Model:
     def call(self, image: Any) -> None:
         asleep = bool(self.clock.slept) and self.clock.slept[-1] == self.clock.ns
         self.clock.ns += self.takes_ns * (10 if asleep else 1)
+        self.clock.called.append(self.takes_ns)
 
 
 @pytest.fixture
@@ -70,13 +75,34 @@ def test_each_timed_call_follows_a_pause_and_an_untimed_call(clock: _Clock) -> N
     assert min(gaps) > 20_000_000  # the spinning of libgomp
 
 
+def test_nobody_always_runs_after_the_same_one(clock: _Clock) -> None:
+    times_ns(_models(clock, one=10, two=20, three=30), rounds=40, warmup=0)
+    assert clock.called[::2] == clock.called[1::2]  # untimed, timed
+    turns = [tuple(clock.called[at : at + 6 : 2]) for at in range(0, len(clock.called), 6)]
+    assert {tuple(sorted(turn)) for turn in turns} == {(10, 20, 30)}
+    assert len(set(turns)) == 6  # every order there is
+
+
 @pytest.mark.parametrize(("passes", "without", "wanted"), [(9, 5, "without"), (5, 9, "passes")])
 def test_the_faster_build_is_kept_whichever_it_is(
     clock: _Clock, passes: int, without: int, wanted: str
 ) -> None:
-    kept = fastest(_models(clock, passes=passes, without=without), rounds=3)
+    kept = fastest(_models(clock, passes=passes, without=without), rounds=6)
     assert kept.name == wanted
     assert kept.median_ns == {"passes": passes, "without": without}
+
+
+@given(st.lists(st.tuples(st.integers(50, 90), st.integers(40, 80)), min_size=6, max_size=20))
+def test_the_first_build_is_left_only_for_one_that_is_faster_beyond_noise(
+    rounds: list[tuple[int, int]],
+) -> None:
+    """A median that is less by chance drops nothing: the whole interval must say so."""
+    times = {"passes": [float(a) for a, _ in rounds], "without": [float(b) for _, b in rounds]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tuning.graph.variants.times_ns", lambda *_: times)
+        kept = fastest(cast("Any", {"passes": None, "without": None}))
+    beyond = ratio_of([times["passes"]], [times["without"]]).low > 1
+    assert kept.name == ("without" if beyond else "passes")
 
 
 class _Session(Session):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 
 from experiments.paths import ROOT
-from tuning.profile.priority import NICE
+from tuning.profile.priority import NICE, preferred
 
 ASK = (
     "import os\n"
@@ -40,3 +44,27 @@ def test_asking_ends_well(own_session):
     changed, nice_before, nice = map(int, done.stdout.split())
     assert nice in (NICE, nice_before)
     assert own_session or not changed
+
+
+def _priorities() -> set[int]:
+    tasks = Path("/proc/self/task").iterdir()
+    return {os.getpriority(os.PRIO_PROCESS, int(task.name)) for task in tasks}
+
+
+def test_all_threads_are_preferred_for_a_while_and_no_longer() -> None:
+    """Pools that ran before and threads that start meanwhile; a fault ends it as well."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    leave = threading.Event()
+    others = [threading.Thread(target=leave.wait) for _ in range(2)]
+    others[0].start()
+    try:
+        with contextlib.suppress(KeyError), preferred():
+            others[1].start()
+            inside = _priorities()
+            raise KeyError
+        assert inside in ({min(before, NICE)}, {before})
+        assert _priorities() == {before}
+    finally:
+        leave.set()
+        for other in others:
+            other.join()

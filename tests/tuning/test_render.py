@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from tuning.compile import ObjectCache
 from tuning.operators import Conv2d, Epilogue, Gemm, Pair
+from tuning.templates.cpu.device import isas
 from tuning.templates.cpu.library import CpuTemplates
 from tuning.templates.cpu.render import call_blocks, call_dims, render, unit
 
@@ -45,3 +51,21 @@ def test_arguments_are_the_shape_then_the_blocks() -> None:
     assert len(call_blocks(one)) == 5
     bare = dataclasses.replace(one, runtime=tuple(p for p in one.runtime if p[0] != "stream"))
     assert call_blocks(bare)[-1] == 0
+
+
+def test_accumulators_stay_in_the_sixteen_registers_of_avx2(tmp_path: Path) -> None:
+    """No multiply-add of a tile that fits the register file has the stack as an operand."""
+    assert "avx2" in isas(), "run the tests on a CPU with AVX2"
+    objdump = shutil.which("objdump")
+    assert objdump is not None, "comes with g++"
+    operator = Gemm(1200, 1536, 128, epilogue=Epilogue(("bias", "relu")))
+    natives = CpuTemplates("avx2", threads=1).native(operator)
+    tiles = {one.compiled: one for one in natives if one.params["gather"] == "direct"}
+    sources = [render(operator, one) for one in tiles.values()]
+    for made in ObjectCache(tmp_path).compile(sources):
+        assert made.path is not None, made.message
+        command = [objdump, "-d", "--no-show-raw-insn", str(made.path)]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        sums = re.findall(r"vfmadd\w+ps.*", text)
+        assert sums
+        assert not [line for line in sums if "(%rsp)" in line or "(%rbp)" in line]

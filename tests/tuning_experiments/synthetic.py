@@ -29,6 +29,11 @@ ABSENT = {
     "metaschedule_cut": lambda spec: not spec.config["rival_trials"],
     "epilogues_ms": lambda spec: not spec.config["plain"],
     "plain_ms": lambda spec: not spec.config["plain"],
+    **{
+        f"speedup_over_{name}{end}": lambda spec: not spec.config["plain"]
+        for name in ("epilogues", "plain")
+        for end in ("", "_low", "_high")
+    },
     "replay_s": lambda spec: not spec.config["replay"],
     "metaschedule_s": lambda spec: not spec.config.get("rival_tasks", 1),
     "metaschedule_low_s": lambda spec: not spec.config.get("rival_tasks", 1),

@@ -225,6 +225,11 @@ def test_a_network_of_its_own_widths_has_both_baselines() -> None:
     narrow = {"widths": [6, 6, 10, 14, 30], "align": 4, "replay": False, "objects": "warm"}
     metrics = check("tuning-model", run("tuning-model", **fields, **narrow))
     assert metrics["epilogues_ms"] > 0
+    for other in ("epilogues", "plain", "eager", "frozen"):
+        low, middle_, high = (
+            metrics[f"speedup_over_{other}{end}"] for end in ("_low", "", "_high")
+        )
+        assert 0 < low <= middle_ <= high
     assert metrics["plain_ms"] > 0
     assert metrics["frozen_ms"] > 0
     assert metrics["padded"] <= metrics["kernels"]

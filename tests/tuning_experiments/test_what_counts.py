@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from experiments.kinds.base import KINDS
 from experiments.kinds.tuning_bench import interleaved
 from experiments.kinds.tuning_contest import said_of
 from experiments.kinds.tuning_extrapolation import extrapolated, spread
-from experiments.kinds.tuning_network import padded_in, pairs_in
+from experiments.kinds.tuning_network import Networks, padded_in, pairs_in
 from experiments.kinds.tuning_operator import VENDORS, metrics_of
 from tuning.graph.options import Choice, Decision
 from tuning.metaschedule import MetaTuned
@@ -116,22 +117,47 @@ def test_what_runs_is_counted_not_what_was_decided() -> None:
     assert pairs_in(built(one, pair, pair)) == 2
 
 
-def test_tuning_spent_does_not_hold_what_is_built_to_compare(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Building without passes tunes other operators; they are no part of a network's tuning."""
+@pytest.fixture
+def bare_build(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Networks]:
+    """Build a fake network, of whose builds `passes` and `none` the given one is faster."""
     graph = importlib.import_module("tuning.graph")
+    variants = importlib.import_module("tuning.graph.variants")
     networks = importlib.import_module("tuning.models")
     monkeypatch.setattr(graph, "import_torch", lambda *_: None)
     monkeypatch.setattr(networks, "model", lambda *_: None)
     monkeypatch.setattr(tuning_network, "_error", lambda *_: 0.0)
-    session = FakeSession()
-    found = tuning_network.build(
-        tuning_network.NetworkConfig(model="resnet18"), cast(Any, session), 0, plain=True
-    )
-    assert (found.spent["trials"], len(session.tuned)) == (5, 2)
+
+    def build(kept: str) -> Networks:
+        def whole(models: dict[str, Any]) -> Any:
+            return variants.Kept(kept, models[kept], {"passes": 10.0, "none": 9.0})
+
+        monkeypatch.setattr(variants, "fastest", whole)
+        config = tuning_network.NetworkConfig(model="resnet18")
+        return tuning_network.build(config, cast(Any, FakeSession()), 0, plain=True)
+
+    return build
+
+
+def test_tuning_spent_does_not_hold_what_is_built_to_compare(
+    bare_build: Callable[[str], Networks],
+) -> None:
+    """Building without passes tunes other operators; they are no part of a network's tuning."""
+    found = bare_build("passes")
+    assert found.spent["trials"] == 5
     assert found.bare["epilogues"] is found.built
+    assert found.bare["plain"] is not found.built
     assert found.passes_gain == pytest.approx(0.8)
+    assert found.notes == ()
+
+
+def test_a_network_without_any_pass_is_kept_where_it_is_faster_and_all_tuning_counts(
+    bare_build: Callable[[str], Networks],
+) -> None:
+    found = bare_build("none")
+    assert found.built is found.bare["plain"]
+    assert found.bare["epilogues"] is not found.built
+    assert found.spent["trials"] == 10
+    assert "epilogues included" in found.notes[0]
 
 
 class FakeSession:

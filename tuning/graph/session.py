@@ -121,9 +121,10 @@ class Session:
         return optimise(module, self.tune, self.library, options, self.objects)
 
     def build_fastest(self, module: tvm.IRModule, passes: Passes | None = None) -> Kept:
-        """Return the faster of the model with pairs and padding and the one without.
+        """Return the model with pairs and padding, or the one without if that is faster as a whole.
 
-        Both run side by side, whole; if no decision was applied there is one build only.
+        Both run side by side, whole, and noise drops nothing; if no decision was applied there is
+        one build only.
         """
         passes = passes or Passes()
         models = {"passes": self.build(module, passes)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from statistics import median
 
 import numpy as np
 
+from tuning.decide.ratio import ratio_of
 from tuning.graph.model import BuiltModel
 from tuning.profile import measuring
 
@@ -18,7 +20,7 @@ _SETTLE_S = 0.03
 
 @dataclass(frozen=True)
 class Kept:
-    """The fastest of several builds of one model.
+    """The build that is kept of several of one model.
 
     Attributes:
         name: which.
@@ -34,7 +36,7 @@ class Kept:
 def times_ns(
     models: Mapping[str, BuiltModel], rounds: int = 15, warmup: int = 2
 ) -> dict[str, list[float]]:
-    """Return name -> one time per round; in every round each model runs once, in turn.
+    """Return name -> one time per round; in every round each model runs once, in random order.
 
     Before each timed call there is a pause, in which threads of the pools that the model before
     used stop spinning (TVM's, OpenMP's), and an untimed call, which wakes those of this model.
@@ -50,9 +52,11 @@ def times_ns(
     image = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     given = tvm.runtime.tensor(image)
     found: dict[str, list[float]] = {name: [] for name in models}
+    order, luck = list(models.items()), random.Random(0)
     with measuring():
         for round_ in range(warmup + rounds):
-            for name, model in models.items():
+            luck.shuffle(order)  # so that nobody always follows the same one
+            for name, model in order:
                 time.sleep(_SETTLE_S)
                 model.call(given)
                 start = time.perf_counter_ns()
@@ -63,7 +67,14 @@ def times_ns(
 
 
 def fastest(models: Mapping[str, BuiltModel], rounds: int = 15) -> Kept:
-    """Return the build with the least median time."""
-    middle = {name: median(times) for name, times in times_ns(models, rounds).items()}
-    name = min(middle, key=lambda each: middle[each])
+    """Return the first build unless others are faster beyond noise, then the fastest of these.
+
+    Raises:
+        ValueError: too few rounds for an interval.
+    """
+    times = times_ns(models, rounds)
+    middle = {name: median(taken) for name, taken in times.items()}
+    first = next(iter(models))
+    better = [name for name in models if ratio_of([times[first]], [times[name]]).faster]
+    name = min(better, key=lambda each: middle[each], default=first)
     return Kept(name, models[name], middle)

@@ -70,6 +70,12 @@ class _Tally:
         whole = self.tasks > 0 and len(self.best) == self.tasks
         return sum(self.best.values()) if whole else 0.0
 
+    def result(self, library: Path | None, spent_s: float, status: str, message: str) -> MetaTuned:
+        """Return what was told, as the result of a tuning that ended so."""
+        told = (self.trials, self.build_errors, self.run_errors, spent_s, self.history)
+        about = (self.tasks, self.cost_model, status, message)
+        return MetaTuned(self.best_ns, library, *told, *about)
+
     def take(self, event: dict[str, Any]) -> None:
         """Add one event; one that is malformed counts as a crash of the worker."""
         try:
@@ -137,14 +143,8 @@ def tune_metaschedule(
         "seed": seed,
         "strategy": strategy,
     }
-    tally, status, message = _Tally(), "ok", ""
-    with measuring():
-        start = time.monotonic()
-        try:
-            end = _work(job | {"only_export": False}, threads, seconds, tally, command)
-        except EntrantLostError as lost:
-            end, status, message = {}, lost.status, str(lost)
-        spent = end.get("ended", time.monotonic()) - start
+    tally = _Tally()
+    end, spent, status, message = _tune(job, threads, seconds, tally, command)
     if status != "ok" and tally.best_ns:
         try:
             end = _work(job | {"only_export": True}, threads, EXPORT_S, _Tally(), command)
@@ -153,19 +153,22 @@ def tune_metaschedule(
     library = Path(end["exported"]) if end.get("exported") else None
     if end.get("fault"):
         status, message, library = "wrong", str(end["fault"]), None
-    return MetaTuned(
-        tally.best_ns,
-        library,
-        tally.trials,
-        tally.build_errors,
-        tally.run_errors,
-        spent,
-        tally.history,
-        tally.tasks,
-        tally.cost_model,
-        status,
-        message or tally.message,
-    )
+    message = message or tally.message
+    return tally.result(library, spent, status, message)
+
+
+def _tune(
+    job: dict[str, Any], threads: int, seconds: float, tally: _Tally, command: Sequence[str]
+) -> tuple[dict[str, Any], float, str, str]:
+    """Return the worker's last event, the seconds of tuning, the status, and why if not `ok`."""
+    status, message = "ok", ""
+    with measuring():
+        start = time.monotonic()
+        try:
+            end = _work(job | {"only_export": False}, threads, seconds, tally, command)
+        except EntrantLostError as lost:
+            end, status, message = {}, lost.status, str(lost)
+        return end, end.get("ended", time.monotonic()) - start, status, message
 
 
 def _work(

@@ -31,7 +31,7 @@ INLINE void step(Acc<R, NV>& acc, const float* const* a, int64_t k, const float*
     for (int i = 0; i < R; ++i) {
         vf x = splat(a[i][k]);
 #pragma GCC unroll 8
-        for (int j = 0; j < NV; ++j) acc.x[i][j] += x * row[j];
+        for (int j = 0; j < NV; ++j) add_product(acc.x[i][j], x, row[j]);
     }
 }
 
@@ -64,7 +64,7 @@ INLINE void run_strip(Acc<R, NV>& acc, const float* a, int64_t length, const flo
         for (int i = 0; i < R; ++i) {
             vf x = splat(at[i]);
 #pragma GCC unroll 8
-            for (int j = 0; j < NV; ++j) acc.x[i][j] += x * row[j];
+            for (int j = 0; j < NV; ++j) add_product(acc.x[i][j], x, row[j]);
         }
     };
     for (; k + UNROLL <= length; k += UNROLL) {

@@ -14,6 +14,15 @@ typedef uint32_t vu __attribute__((vector_size(LANES * 4)));
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE vf splat(float x) { return x - vf{}; }
+// sum += a * b. Where there are 16 registers, g++ is told the form that overwrites the sum: left to
+// choose, it overwrites factors, moves sums about and spills one, 10 % of a 6x2 tile's time.
+INLINE void add_product(vf& sum, vf a, vf b) {
+#if defined(__FMA__) && !defined(__AVX512F__)
+    asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+#else
+    sum += a * b;
+#endif
+}
 INLINE vf load(const float* p) { return *reinterpret_cast<const vf_any*>(p); }
 INLINE vf load_part(const float* p, int count) {
 #if defined(__AVX512F__)
