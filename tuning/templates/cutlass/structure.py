@@ -53,7 +53,8 @@ def check_single(kernel: Kernel, arch: Architecture) -> None:
         )
     if kernel.accumulators > MOST_ACCUMULATORS:
         raise ValueError(
-            f"warp: {kernel.accumulators} registers of a thread for sums; {MOST_ACCUMULATORS} at most"
+            f"warp: {kernel.accumulators} of a thread's registers for sums, above "
+            f"{MOST_ACCUMULATORS}"
         )
 
 
