@@ -20,6 +20,7 @@ from tuning.templates.cutlass.candidates import (
 )
 from tuning.templates.cutlass.params import Kernel
 from tuning.templates.cutlass.problem import HALF, Precision, halves, problem_of
+from tuning.templates.cutlass.structure import is_simple
 
 RELU = Epilogue(("bias", "relu"))
 ARCHES = tuple(ARCHITECTURES)
@@ -113,6 +114,18 @@ def test_odd_depths_are_left_to_kernels_without_asynchronous_copies() -> None:
     assert native(Gemm(512, 512, 511), "sm_90a", 132) == []
 
 
+def test_chains_beyond_a_linear_combination_are_neither_split_nor_back_to_back() -> None:
+    residual = Epilogue(("bias", "residual", "relu"))
+    found = native(Gemm(128, 128, 8192, epilogue=residual), "sm_80", 108)
+    assert {k.split_k for k in found} == {1}
+    chained = Pair(Gemm(4096, 64, 64, epilogue=residual), Gemm(4096, 64, 64))
+    assert native(chained, "sm_80", 108) == []
+    assert is_simple("none")
+    assert is_simple("residual+relu")
+    assert not is_simple("residual+relu", with_residual=False)
+    assert not is_simple("relu+relu")
+
+
 def test_small_problems_get_small_blocks_first_and_large_ones_large() -> None:
     small, large = (native(Gemm(m, m, 1024), "sm_80", 108)[0] for m in (256, 8192))
     assert small.tile[0] * small.tile[1] < large.tile[0] * large.tile[1]
@@ -158,6 +171,8 @@ def test_swizzles_and_splits_are_tried_where_they_can_help() -> None:
         ({"tile": "128x128x32"}, "tile"),
         ({"family": "b2b_gemm"}, "residence"),
         ({"epilogue0": "relu"}, "residence"),
+        ({"epilogue": "bias+residual+relu", "split_k": 2}, "split_k"),
+        ({"epilogue": "relu+bias", "split_k": 2}, "split_k"),
     ],
 )
 def test_what_is_no_kernel_is_refused_by_name(change: dict, field: str) -> None:

@@ -17,6 +17,7 @@ from tuning.operators import Conv2d, Gemm, Operator, Pair
 from tuning.templates.cutlass.architecture import (
     ELEMENT_BITS,
     LEAST_COPY_BYTES,
+    WIDEST_ACCESS_BYTES,
     Architecture,
     architecture,
 )
@@ -32,6 +33,7 @@ from tuning.templates.cutlass.problem import (
     widest,
 )
 from tuning.templates.cutlass.residence import refusal
+from tuning.templates.cutlass.structure import is_simple
 from tuning.templates.cutlass.tiles import Tile, pair_tiles, tiles
 
 MOST = 40
@@ -155,7 +157,12 @@ def _plain(operator: Operator, arch: Architecture, precision: Precision) -> Iter
     align_a = widest(precision.element, problem.run_a)
     align_b = widest(precision.element, problem.run_b)
     align_c = widest(precision.output, problem.run_c)
-    if arch.api == "3.x" and problem.family not in ("gemm", "batched"):
+    if arch.api == "3.x" and (
+        problem.family not in ("gemm", "batched")
+        or align_c * ELEMENT_BITS[precision.output] // 8 < WIDEST_ACCESS_BYTES
+    ):
+        return
+    if precision.element == "int8" and problem.layout != "tn":
         return
     for tile in tiles(arch, precision.element):
         if _copies(arch, tile, precision.element, min(align_a, align_b)):
@@ -197,6 +204,7 @@ def _parts(kernel: Kernel, problem: Problem, sms: int) -> int:
 
 def _splits(kernel: Kernel, operator: Operator) -> tuple[int, ...]:
     whole = kernel.family != "gemm" or kernel.architecture.api == "3.x"
+    whole = whole or not is_simple(kernel.epilogue)
     product = halves(operator)[0]
     if whole or not isinstance(product, Gemm):
         return (1,)
@@ -221,7 +229,7 @@ def _pairs(operator: Pair, arch: Architecture, precision: Precision) -> Iterator
                 warp1=shape.warp1,
                 epilogue0=steps_of(first),
             )
-        except ValueError:  # too many sums for the registers, or too much shared memory
+        except ValueError:  # too many sums, too much shared memory, another epilogue
             continue
         if refusal(kernel, operator) is None:
             yield kernel
