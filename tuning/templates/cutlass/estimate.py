@@ -85,8 +85,16 @@ def work_of(operator: Operator, kernel: Kernel, registers: int | None = None) ->
 
 
 def tensor_elements(part: Gemm | Conv2d) -> int:
-    """Return the elements of the tensor behind A."""
-    return part.operands()[0].size
+    """Return the elements behind A that are read; strides wider than the kernel skip pixels."""
+    if isinstance(part, Gemm):
+        return part.operands()[0].size
+    touched = part.batch * part.in_channels
+    for axis, (extent, out) in enumerate(
+        ((part.height, part.out_height), (part.width, part.out_width))
+    ):
+        window, stride = part.kernel[axis], part.stride[axis]
+        touched *= min(extent, out * min(window, stride) + max(0, window - stride))
+    return touched
 
 
 def epilogue_ops(part: Gemm | Conv2d) -> float:
