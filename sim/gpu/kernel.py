@@ -72,12 +72,12 @@ def kernel_time(work: KernelWork, gpu: KernelGpu) -> KernelTime:
         raise ValueError(f"resources: a threadblock of {work.resources} exceeds {limit}")
     slots = fit * gpu.sms
     full, rest = divmod(work.blocks, slots)
-    cycles = full * _wave_cycles(work, gpu, fit)
+    cycles = full * _wave_cycles(work, gpu, fit, fit)
     if rest:
-        cycles += _wave_cycles(work, gpu, -(-rest // gpu.sms))
+        cycles += _wave_cycles(work, gpu, -(-rest // gpu.sms), fit)
     cycles += _LOCK * (work.split_k - 1)
-    if fit > 1:  # the others cover the start of all but the first
-        cycles += FILL
+    if fit > 1:  # the first start and the last end have nothing beside them
+        cycles += FILL + _finish(work, gpu)
     sm_s = cycles / gpu.clock_hz
     moved = dram_bytes(work, gpu, min(work.blocks, slots))
     dram_s = moved / (DRAM_SHARE * gpu.dram_bytes_s)
@@ -85,15 +85,28 @@ def kernel_time(work: KernelWork, gpu: KernelGpu) -> KernelTime:
     return KernelTime(seconds, fit, limit, work.blocks / slots, sm_s, dram_s, moved)
 
 
-def _wave_cycles(work: KernelWork, gpu: KernelGpu, resident: int) -> float:
-    """Return the cycles in which `resident` threadblocks of every multiprocessor are done."""
-    cycles = 0.0
-    for place, product in enumerate(work.products):
+def _wave_cycles(work: KernelWork, gpu: KernelGpu, resident: int, fit: int) -> float:
+    """Return the cycles that `resident` threadblocks of every multiprocessor add.
+
+    Where several fit, one's epilogue runs beside another's main loop. A threadblock that fills its
+    multiprocessor starts, loops and ends by itself.
+    """
+    loop = 0.0
+    for product in work.products:
         depth = -(-product.extent[2] // work.split_k)
-        last = place == len(work.products) - 1
-        cycles += -(-depth // product.tile[2]) * step_cycles(work, product, gpu, resident)
-        cycles += resident * finish_cycles(work, product, gpu, last)
-    return cycles if blocks_per_sm(work.resources, gpu)[0] > 1 else cycles + FILL
+        steps = -(-depth // product.tile[2])
+        loop += steps * step_cycles(work, product, gpu, resident)
+    finish = resident * _finish(work, gpu)
+    return smooth_max(loop, finish) if fit > 1 else loop + finish + FILL
+
+
+def _finish(work: KernelWork, gpu: KernelGpu) -> float:
+    """Return the cycles of one threadblock's epilogues."""
+    last = len(work.products) - 1
+    return sum(
+        finish_cycles(work, product, gpu, place == last)
+        for place, product in enumerate(work.products)
+    )
 
 
 def dram_bytes(work: KernelWork, gpu: KernelGpu, together: int) -> float:

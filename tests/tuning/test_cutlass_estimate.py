@@ -50,7 +50,8 @@ def test_pixels_that_a_convolution_reads_are_counted(
 
 def test_a_fused_pair_moves_less_and_launches_once() -> None:
     relu = Epilogue(("relu",))
-    pair = Pair(Gemm(131072, 32, 96, epilogue=relu), Gemm(131072, 96, 32, epilogue=relu))
+    first, second = (Gemm(131072, n, k, epilogue=relu) for n, k in ((32, 96), (96, 32)))
+    pair = Pair(first, second)
     t4 = kernel_gpu("t4")
     fused = min(estimate(pair, k, t4).seconds for k in native(pair, "sm_75", t4.sms))
     apart = sum(
@@ -58,7 +59,7 @@ def test_a_fused_pair_moves_less_and_launches_once() -> None:
         for half in (pair.first, pair.second)
     )
     work = work_of(pair, native(pair, "sm_75", t4.sms)[0])
-    kept = 2 * pair.first.m * pair.first.n * 2
+    kept = 2 * first.m * first.n * 2
     assert work.least_bytes + kept == sum(
         work_of(half, native(half, "sm_75", t4.sms)[0]).least_bytes
         for half in (pair.first, pair.second)
