@@ -24,7 +24,7 @@ LOOKS = {
 def draw(results: Results) -> Figure:
     """Draw the loss for each k, in per cent."""
     summary = _summary(results)
-    figure = new_figure(max(6.5, 1.4 * summary["group"].nunique() + 1.5), 3.4)
+    figure = new_figure(max(6.5, 1.4 * len(set(summary["group"])) + 1.5), 3.4)
     axes = figure.subplots()
     bars(axes, summary, "group", "policy", LOOKS)
     axes.axhline(1.0, color=INK, linewidth=1.0, linestyle="dashed")

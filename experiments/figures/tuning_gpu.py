@@ -62,7 +62,7 @@ def draw_panels(
 ) -> Figure:
     """Draw the panels below each other, or side by side if `across`."""
     table = _table(results, label)
-    groups = max(1, table["group"].nunique())
+    groups = max(1, len(set(table["group"])))
     width = min(13.5, max(6.5, 1.15 * groups + 1.5))
     rows, columns = (1, len(panels)) if across else (len(panels), 1)
     size = (min(13.5, width * columns * 0.7), 3.3) if across else (width, 2.9 * rows + 0.4)
