@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from experiments.claims import holds
-from experiments.figures.parts import bars, new_figure, paper_marker, summarise
+from experiments.figures.parts import bar_offset, bars, new_figure, paper_marker, summarise
 from experiments.figures.style import INK, Look
 from experiments.figures.tuning_parts import as_points, labelled
 from experiments.tables import Results
@@ -36,6 +36,8 @@ NAMES = {
     "h100": "H100",
     "h200": "H200",
 }
+OF_PAPER = "t4"
+"""The GPU that the paper's numbers are of; it is drawn first."""
 LOOKS = {f"{NAMES[name]}, simulated": look for name, look in GPUS.items()}
 Label = Callable[[dict[str, Any]], str]
 
@@ -76,7 +78,9 @@ def draw_panels(
         if panel.ratio:
             axes.axhline(1.0, color=INK, linewidth=1.0)
             axes.yaxis.set_major_formatter("{x:g}x")
-        _paper(axes, results, panel.metric, label, places)
+        shown = [name for name in LOOKS if name in set(summary["policy"])]
+        shift = bar_offset(0, len(shown)) if shown[:1] == [f"{NAMES[OF_PAPER]}, simulated"] else 0
+        _paper(axes, results, panel.metric, label, {k: x + shift for k, x in places.items()})
         axes.set_ylim(bottom=0)
         axes.margins(y=0.12)
         axes.set_title(panel.title)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,9 @@ ROW: dict[str, object] = {
 }
 
 
-def text(*changes: dict[str, object]) -> str:
+def text(*changes: Mapping[str, object]) -> str:
     lines = [",".join(COLUMNS)]
-    lines += [",".join(str((ROW | change)[name]) for name in COLUMNS) for change in changes]
+    lines += [",".join(str((ROW | dict(change))[name]) for name in COLUMNS) for change in changes]
     return "\n".join(lines) + "\n"
 
 

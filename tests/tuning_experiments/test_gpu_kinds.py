@@ -11,19 +11,16 @@ from pydantic import ValidationError
 
 from experiments.check import load_manifest
 from experiments.kinds.base import KINDS, Outcome
+from experiments.manifest import SIZES
 from experiments.paths import MANIFESTS
 from experiments.plan import make_plan
 from sim.streams import canonical_json
 from tests.needs import need
 from tests.tuning.test_cutlass_measured import text
+from tests.tuning_experiments.synthetic import SIMULATED, results_of
 
 GEMM = {"kind": "gemm", "m": 1280, "n": 768, "k": 768}
 NAMES = [name for name in KINDS.names() if name.startswith("tuning-gpu-")]
-MANIFEST_NAMES = [
-    path.stem
-    for path in sorted((MANIFESTS / "bolt").glob("*.yaml"))
-    if load_manifest(path).kind in NAMES
-]
 
 
 def run(kind: str, seed: int = 0, **fields: Any) -> Outcome:
@@ -162,7 +159,7 @@ def test_types_that_do_not_go_together_are_refused() -> None:
         run("tuning-gpu-operator", gpu="a100-80", element="int8", operator=GEMM)
 
 
-@pytest.mark.parametrize("name", MANIFEST_NAMES)
+@pytest.mark.parametrize("name", SIMULATED)
 def test_every_claim_of_a_manifest_has_runs_that_it_speaks_of(name: str) -> None:
     from experiments.claims import holds
 
@@ -172,3 +169,33 @@ def test_every_claim_of_a_manifest_has_runs_that_it_speaks_of(name: str) -> None
         spoken = [s for s in plan.runs if holds(s.point, s.config, claim.statistic.where)]
         assert spoken, claim.id
         assert claim.metric in KINDS.get(manifest.kind).metrics
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_manifests_say_that_they_are_simulated_and_grow_with_their_size(name: str) -> None:
+    manifest = load_manifest(MANIFESTS / "bolt" / f"{name}.yaml")
+    assert (manifest.panel, manifest.promise, manifest.origin) == ("tuning", "L1", "simulated")
+    assert "simulated" in manifest.title or "simulator" in manifest.title
+    counts = [len(make_plan(manifest, size).runs) for size in SIZES]
+    assert counts == sorted(counts)
+
+
+def test_all_quick_simulations_together_take_two_minutes() -> None:
+    manifests = [load_manifest(MANIFESTS / "bolt" / f"{name}.yaml") for name in SIMULATED]
+    assert sum(manifest.sizes.quick.seconds for manifest in manifests) <= 120
+
+
+def test_the_papers_values_stand_at_the_groups_that_they_are_of(tmp_path: Path) -> None:
+    from experiments.figures.tuning_gpu import paper_groups
+
+    def label(config: dict[str, Any]) -> str:
+        return str(config["first"]["m"])
+
+    found = paper_groups(results_of("table1", tmp_path), "speedup", label)
+    assert [(value, groups) for value, _, groups in found] == [
+        (1.24, ("2464",)),
+        (1.34, ("16384",)),
+        (1.28, ("32768",)),
+        (1.46, ("128320",)),
+    ]
+    assert {mark for _, mark, _ in found} == {"remembered"}
