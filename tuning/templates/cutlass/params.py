@@ -62,7 +62,7 @@ class Kernel:
         accumulate: what products are added up in.
         output: element of C (a residual) and D, and of what a first product hands to a second.
         layout: `tn` (A row-major, B column-major: depth lies side by side in both, as packed
-            weights have it) or `tt` (both row-major: B as an input gives it). `tn` for convolutions.
+            weights have it) or `tt` (both row-major: B as an input gives it). Convolutions: `tn`.
         align_a: elements of A read at once; divides its contiguous extent (K, or IC).
         align_b: the same of B (K with `tn`, N with `tt`, IC).
         align_c: elements of C and D written at once; divides N, or OC.
@@ -170,11 +170,14 @@ class Kernel:
 
     @property
     def accumulators(self) -> int:
-        """32-bit registers per thread that hold sums; of both products of a pair."""
+        """32-bit registers per thread that hold sums.
+
+        A register-resident pair holds those of both products at once; a shared-resident one has
+        put the first's away before it begins the second.
+        """
         halves = 2 if ELEMENT_BITS[self.accumulate] == 16 else 1
-        count = self.warp[0] * self.warp[1]
-        if self.is_pair:
-            count += self.warp1[0] * self.warp1[1]
+        first, second = (rows * columns for rows, columns, _ in (self.warp, self.warp1))
+        count = first + second if self.residence == "register" else max(first, second)
         return -(-count // (WARP_THREADS * self._group * halves))
 
     def name(self) -> str:
@@ -213,7 +216,7 @@ class Kernel:
         named = {field.name for field in fields(cls)} | {"serial"}
         if strange := sorted(named ^ set(values)):
             raise ValueError(f"parameter {strange[0][:40]!r} is missing or unknown")
-        chosen = {
+        chosen: dict[str, Any] = {
             name: _shape(name, value) if name in _SHAPES else value
             for name, value in values.items()
             if name != "serial"

@@ -26,6 +26,18 @@ MOST_ACCUMULATORS = 160
 MOST_STAGES = 12
 
 
+def is_simple(epilogue: str, with_residual: bool = True) -> bool:
+    """Say whether it is what CUTLASS's linear combinations do.
+
+    That is a bias or, `with_residual`, a residual first, where there is either, and then at most
+    one activation.
+    """
+    steps = [] if epilogue == "none" else epilogue.split("+")
+    first = ("bias", "residual") if with_residual else ("bias",)
+    rest = steps[1:] if steps and steps[0] in first else steps
+    return len(rest) <= 1 and not {"bias", "residual"} & set(rest)
+
+
 def check_single(kernel: Kernel, arch: Architecture) -> None:
     """Complain about a kernel that does not compile, or whose tile does not fit; ValueError."""
     instructions = arch.instructions(kernel.element)
@@ -40,8 +52,12 @@ def check_single(kernel: Kernel, arch: Architecture) -> None:
     _check_access(kernel)
     if kernel.family.endswith(("conv2d", "conv")) and kernel.layout != "tn":
         raise ValueError("layout: a convolution's is 'tn' (NHWC, OHWI)")
+    if kernel.element == "int8" and kernel.layout != "tn":
+        raise ValueError("layout: 8-bit products are 'tn': their instructions read the depth")
     if kernel.split_k > 1 and (kernel.family != "gemm" or arch.api == "3.x"):
         raise ValueError("split_k: only GEMMs of the 2.x templates are split")
+    if kernel.split_k > 1 and not is_simple(kernel.epilogue):
+        raise ValueError("split_k: parts are added up by simple epilogues only")
     if arch.api == "3.x":
         _check_builder(kernel)
     elif kernel.schedule or kernel.cluster != (1, 1, 1):
@@ -53,7 +69,8 @@ def check_single(kernel: Kernel, arch: Architecture) -> None:
         )
     if kernel.accumulators > MOST_ACCUMULATORS:
         raise ValueError(
-            f"warp: {kernel.accumulators} registers of a thread for sums; {MOST_ACCUMULATORS} at most"
+            f"warp: {kernel.accumulators} of a thread's registers for sums, above "
+            f"{MOST_ACCUMULATORS}"
         )
 
 
@@ -98,9 +115,13 @@ def _check_builder(kernel: Kernel) -> None:
         raise ValueError(f"family: no {kernel.family} among the 3.x templates; take sm_90")
     if not kernel.schedule:
         raise ValueError("schedule: a 3.x kernel has one")
-    for name in ("align_a", "align_b"):
-        if getattr(kernel, name) * ELEMENT_BITS[kernel.element] // 8 != WIDEST_ACCESS_BYTES:
-            raise ValueError(f"{name}: TMA needs rows that are multiples of 16 bytes")
+    for name, element in (
+        ("align_a", kernel.element),
+        ("align_b", kernel.element),
+        ("align_c", kernel.output),
+    ):
+        if getattr(kernel, name) * ELEMENT_BITS[element] // 8 != WIDEST_ACCESS_BYTES:
+            raise ValueError(f"{name}: TMA moves 16 bytes at least")
     rows, columns, depth = kernel.cluster
     if depth != 1 or min(rows, columns) < 1 or rows * columns > 8:
         raise ValueError(f"cluster: {kernel.cluster} is no cluster of 1 to 8 threadblocks")
@@ -132,6 +153,9 @@ def check_pair(kernel: Kernel, arch: Architecture) -> None:
         raise ValueError(f"align_a: back-to-back kernels read 16 bytes at once: {widest}")
     if kernel.layout != "tn" or kernel.output != kernel.element:
         raise ValueError("output: a second product reads what the first one hands over")
+    for name, with_residual in (("epilogue0", False), ("epilogue", True)):
+        if not is_simple(getattr(kernel, name), with_residual):
+            raise ValueError(f"{name}: back-to-back kernels have simple epilogues only")
 
 
 def _check_register_resident(kernel: Kernel) -> None:
