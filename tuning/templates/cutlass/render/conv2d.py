@@ -50,7 +50,8 @@ def body(kernel: Kernel) -> words.Body:
         ],
     )
     types = (
-        f"using OutputOp = {op.text};\n\nusing Conv2dFprop = {conv}::Kernel;\n\n"
+        f"using OutputOp = {op.text};\n\nusing Base = {conv}::Kernel;\n\n"
+        "struct Conv2dFprop : Base {};\n\n"
         "using Conv2d = cutlass::conv::device::ImplicitGemmConvolution<Conv2dFprop>;"
     )
     includes = (

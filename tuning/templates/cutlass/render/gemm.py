@@ -1,4 +1,7 @@
-"""GEMMs and batched GEMMs of the 2.x templates: `cutlass::gemm::device::GemmUniversal`.
+"""GEMMs and batched GEMMs of the 2.x templates: `cutlass::gemm::kernel::DefaultGemmUniversal`.
+
+A kernel is a type of its own, as the library's generator has it, so that its name tells in the
+compiler's report which it is.
 
 `tensors` are A, B, bias and residual where there are, D; `sizes` are m, n, k, batch, slices of k.
 """
@@ -10,6 +13,7 @@ from tuning.templates.cutlass.params import Kernel
 from tuning.templates.cutlass.render import words
 from tuning.templates.cutlass.render.epilogue import OutputOp, output_op
 
+ADAPTER = "cutlass/gemm/device/gemm_universal_adapter.h"
 SIZES = ("m", "n", "k", "batch", "slices")
 
 
@@ -17,15 +21,16 @@ def body(kernel: Kernel) -> words.Body:
     """Return the part of a unit that is the kernel's own."""
     op = output_op(kernel, kernel.epilogue)
     with_vector = op.form == "chain"
-    name = "GemmUniversalWithBroadcast" if with_vector else "GemmUniversal"
-    header = "gemm_universal_with_broadcast" if with_vector else "gemm_universal"
+    name = "DefaultGemmWithBroadcast" if with_vector else "DefaultGemmUniversal"
+    header = "default_gemm_with_broadcast" if with_vector else "default_gemm_universal"
     column = "cutlass::layout::ColumnMajor"
     row = "cutlass::layout::RowMajor"
-    gemm = words.template(
-        f"cutlass::gemm::device::{name}",
+    element, plain = words.ELEMENTS[kernel.element], "cutlass::ComplexTransform::kNone"
+    base = words.template(
+        f"cutlass::gemm::kernel::{name}",
         [
-            f"{words.ELEMENTS[kernel.element]}, {row}",
-            f"{words.ELEMENTS[kernel.element]}, {column if kernel.layout == 'tn' else row}",
+            f"{element}, {row}, {plain}, {kernel.align_a}",
+            f"{element}, {column if kernel.layout == 'tn' else row}, {plain}, {kernel.align_b}",
             f"{words.ELEMENTS[kernel.output]}, {row}",
             words.ELEMENTS[kernel.accumulate],
             "cutlass::arch::OpClassTensorOp",
@@ -35,18 +40,23 @@ def body(kernel: Kernel) -> words.Body:
             words.shape(kernel.instruction),
             "OutputOp",
             words.swizzle(kernel),
-            f"{kernel.stages}, {kernel.align_a}, {kernel.align_b}",
+            str(kernel.stages),
             words.math_operator(kernel),
         ],
     )
+    types = (
+        f"using OutputOp = {op.text};\n\nusing Base = {base}::GemmKernel;\n\n"
+        "struct GemmKernel : Base {};\n\n"
+        "using Gemm = cutlass::gemm::device::GemmUniversalAdapter<GemmKernel>;"
+    )
     return words.Body(
-        (f"cutlass/gemm/device/{header}.h", *op.includes),
+        (f"cutlass/gemm/kernel/{header}.h", ADAPTER, *op.includes),
         op.helpers,
-        f"using OutputOp = {op.text};\n\nusing Gemm = {gemm};",
+        types,
         "Gemm",
         _arguments(kernel, op),
-        "Gemm::GemmKernel::kThreadCount",
-        "sizeof(Gemm::GemmKernel::SharedStorage)",
+        "GemmKernel::kThreadCount",
+        "sizeof(GemmKernel::SharedStorage)",
     )
 
 

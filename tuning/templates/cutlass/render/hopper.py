@@ -135,8 +135,9 @@ def _types(kernel: Kernel, epilogue: Epilogue) -> str:
         f"{_tree(kernel, epilogue)}\n\n"
         f"using CollectiveEpilogue = {store}::CollectiveOp;\n\n"
         f"using CollectiveMainloop = {loop}::CollectiveOp;\n\n"
-        "using GemmKernel = cutlass::gemm::kernel::GemmUniversal<\n"
+        "using Base = cutlass::gemm::kernel::GemmUniversal<\n"
         "    cute::Shape<int, int, int, int>, CollectiveMainloop, CollectiveEpilogue>;\n\n"
+        "struct GemmKernel : Base {};\n\n"
         "using Gemm = cutlass::gemm::device::GemmUniversalAdapter<GemmKernel>;"
     )
 

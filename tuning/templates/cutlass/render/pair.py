@@ -32,7 +32,10 @@ def body(kernel: Kernel) -> words.Body:
         )
     is_conv = kernel.family == "b2b_conv"
     made, includes = (_conv if is_conv else _gemm)(kernel)
-    types = f"using OutputOp0 = {between.text};\n\nusing OutputOp1 = {last.text};\n\n{made}"
+    types = (
+        f"using OutputOp0 = {between.text};\n\nusing Base1 = {last.text};\n\n"
+        f"struct OutputOp1 : Base1 {{\n  using Base1::Base1;\n}};\n\n{made}"
+    )
     inner = "B2bKernel" if is_conv else "B2bGemm::B2bGemmKernel"
     helpers = dict.fromkeys((*between.helpers, *last.helpers))
     return words.Body(
@@ -96,7 +99,7 @@ def _conv(kernel: Kernel) -> tuple[str, tuple[str, ...]]:
     tail = "_smem_accumulator" if kernel.residence == "shared" else ""
     generation = "sm80" if words.arch_tag(kernel).endswith("80") else "sm75"
     made = (
-        f"using B2bKernel = {conv}::Kernel;\n\n"
+        f"using Base = {conv}::Kernel;\n\nstruct B2bKernel : Base {{}};\n\n"
         "using B2bConv2d = cutlass::conv::device::B2bImplicitGemmConvolution<B2bKernel>;"
     )
     return made, (

@@ -8,7 +8,7 @@ A unit exports, for each kernel and with `symbol(kernel)` in the place of P,
                   void* workspace, cudaStream_t stream)                    0 if it was launched
     int     P_threads(), P_shared_bytes()                                  of a threadblock
 
-`tensors` are device pointers in the operator's order; `sizes` are what `sizes_of` says. Codes other
+`tensors` are device pointers, in the order of `call.tensors_of`; `sizes` are `call.sizes_of`. Codes other
 than 0 are the library's `cutlass::Status`. The workspace is zeroed before the first call.
 """
 
@@ -21,10 +21,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tuning.operators import Epilogue
 from tuning.templates.base import Source
 from tuning.templates.cutlass.params import Kernel
-from tuning.templates.cutlass.render import conv2d, gemm, hopper, pair, words
+from tuning.templates.cutlass.render import call, conv2d, gemm, hopper, pair, words
 
 HERE = Path(__file__).resolve().parents[1] / "source"
 CUTLASS_VERSION = (4, 2)
@@ -76,28 +75,10 @@ def render(kernels: Sequence[Kernel]) -> Source:
     target = targets.pop()
     number = target.removeprefix("sm_")
     flags = (*FLAGS, "-gencode", f"arch=compute_{number},code={target}")
-    return Source("\n".join(parts), COMPILER, flags)
+    return Source("\n".join(parts), COMPILER, flags, suffix=".cu", reports=True)
 
 
 HELPERS = ("softplus.h", "chain.h", "between.h")
-
-
-def tensors_of(kernel: Kernel) -> dict[str, str]:
-    """Return name -> element of what `P_run` takes, in its order.
-
-    The first bias of a pair is there even if the epilogue adds none: it must hold zeros then.
-    """
-    epilogue = Epilogue.parse(kernel.epilogue)
-    tail = "1" if kernel.is_pair else ""
-    image, weight = ("x", "w") if "conv" in kernel.family else ("a", "b")
-    found = {image: kernel.element, weight: kernel.element}
-    if kernel.is_pair:
-        found |= {"bias": words.FIRST_BIAS, f"{weight}1": kernel.element}
-    if epilogue.has_bias:
-        found[f"bias{tail}"] = words.bias_element(kernel)
-    if epilogue.has_residual:
-        found[f"residual{tail}"] = kernel.output
-    return found | {"d": kernel.output}
 
 
 @functools.cache
@@ -140,7 +121,7 @@ int const kSharedBytes = {own.shared_bytes};
 
 
 def _exports(name: str, kernel: Kernel, own: words.Body) -> str:
-    most = len(tensors_of(kernel))
+    most = len(call.tensors_of(kernel))
     device = f"{name}::{own.operator}"
     return f"""extern "C" {{
 
