@@ -119,12 +119,11 @@ def with_headers(source: Source) -> Source:
 def units(kernels: Sequence[Kernel], most: int = UNIT_KERNELS) -> list[list[Kernel]]:
     """Return the kernels in groups that one translation unit each should hold.
 
-    Kernels of one group share target and family, and so most of the headers.
+    Kernels of one group share their target; most headers serve all families.
     """
-    shelves: dict[tuple[str, str], list[Kernel]] = {}
-    for kernel in kernels:
-        family = "gemm" if kernel.family == "batched" else kernel.family
-        shelves.setdefault((kernel.arch, family), []).append(kernel)
+    shelves: dict[str, list[Kernel]] = {}
+    for kernel in sorted(kernels, key=lambda kernel: kernel.family):  # fewer headers per group
+        shelves.setdefault(kernel.arch, []).append(kernel)
     return [
         shelf[start : start + most]
         for shelf in shelves.values()

@@ -63,7 +63,8 @@ def render(kernels: Sequence[Kernel]) -> Source:
     targets = {kernel.arch for kernel in kernels}
     if len(targets) != 1:
         raise ValueError(f"kernels: a unit has one architecture, not {len(targets)}")
-    bodies = {symbol(kernel): (kernel, body(kernel)) for kernel in kernels}
+    whole = [replace(kernel, split_k=1) for kernel in kernels]
+    bodies = {symbol(kernel): (kernel, body(kernel)) for kernel in whole}
     includes = dict.fromkeys(name for _, one in bodies.values() for name in one.includes)
     helpers = dict.fromkeys(name for _, one in bodies.values() for name in one.helpers)
     parts = [_begin(tuple(includes))]

@@ -142,7 +142,7 @@ def machine(nvcc: str, plan: dict) -> dict[str, Any]:
     version = (told(nvcc, "--version").splitlines() or [""])[-1]
     found = {"problem": "", "name": "machine", "status": "machine", "toolchain": version}
     found |= {"version": plan["version"], "torch": torch.__version__, "cuda": torch.version.cuda}
-    found["at"] = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    found["at"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     if torch.cuda.is_available():
         facts = torch.cuda.get_device_properties(0)
         found |= {"gpu": facts.name, "capability": f"{facts.major}.{facts.minor}"}
