@@ -16,9 +16,12 @@ SIZES = (
 )
 """Images, rows, columns, channels in and out, rows and columns of the kernel, and how it moves."""
 NHWC = "cutlass::layout::TensorNHWC"
-PROBLEM = """cutlass::conv::Conv2dProblemSize problem(
+PROBLEM = """int p = (h + 2 * pad_h - dilation_h * (r - 1) - 1) / stride_h + 1;
+int q = (w + 2 * pad_w - dilation_w * (s - 1) - 1) / stride_w + 1;
+cutlass::conv::Conv2dProblemSize problem(
     {n, h, w, c}, {k, r, s, c}, {pad_h, pad_h, pad_w, pad_w}, {stride_h, stride_w},
-    {dilation_h, dilation_w}, cutlass::conv::Mode::kCrossCorrelation, slices);"""
+    {dilation_h, dilation_w}, {n, p, q, k}, cutlass::conv::Mode::kCrossCorrelation, slices);"""
+"""Output rows and columns are given: the library's own formula is wrong for dilated kernels."""
 
 
 def body(kernel: Kernel) -> words.Body:
@@ -91,7 +94,7 @@ def _arguments(kernel: Kernel, op: OutputOp) -> str:
     vector = f", {bias}, nullptr, 0, 0" if op.form == "chain" else ""
     return (
         f"{words.names(SIZES)}\n{PROBLEM}\n"
-        f"auto like_d = {NHWC}::packed({{n, problem.P, problem.Q, k}});\n"
+        f"auto like_d = {NHWC}::packed({{n, p, q, k}});\n"
         f"return {{problem,\n    {refs},\n    {scalars}, "
         f"cutlass::conv::SplitKMode::kSerial{vector}}};"
     )

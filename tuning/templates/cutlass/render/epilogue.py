@@ -58,13 +58,15 @@ class OutputOp:
 def form_of(epilogue: Epilogue, output: str = "float16") -> Form:
     """Return how the 2.x templates compute a chain of steps.
 
-    The place of C has the output's type, so a bias of float32 beside an int8 output is a vector.
+    The place of C has the output's type, so a bias of float32 beside an integer output is a vector.
+    Bytes are a chain in any case: the library stops at the type's ends only where it converts four
+    values at once, and on no CPU; `source/chain.h` always does.
     """
     steps = epilogue.steps
     linear = [step for step in steps if step not in ACTIVATIONS]
     if len(steps) - len(linear) > 1 or steps[: len(linear)] != tuple(linear):
         return "chain"
-    if len(linear) > 1 or ("bias" in linear and output in ("int8", "int32")):
+    if output == "int8" or len(linear) > 1 or ("bias" in linear and output == "int32"):
         return "chain"
     return "source" if linear else "plain"
 
@@ -73,8 +75,9 @@ def splits(kernel: Kernel) -> bool:
     """Return whether the sum over k may be split among threadblocks.
 
     A later slice meets the sum so far in the place of C, which a chain has given to the residual.
+    Integer sums are not split: the sum so far would be rounded to bytes.
     """
-    return form_of(Epilogue.parse(kernel.epilogue), kernel.output) != "chain"
+    return kernel.element != "int8" and form_of(Epilogue.parse(kernel.epilogue), kernel.output) != "chain"
 
 
 def output_op(kernel: Kernel, text: str) -> OutputOp:

@@ -156,8 +156,8 @@ def _conv_arguments(kernel: Kernel, last: OutputOp) -> str:
     return (
         f"{words.names(CONV_SIZES)}\nint slices = 1;\n{conv2d.PROBLEM}\n"
         "cutlass::conv::Conv2dProblemSize problem1(\n"
-        "    {n, problem.P, problem.Q, k}, {k1, 1, 1, k}, {0, 0, 0, 0}, {1, 1}, {1, 1},\n"
-        "    cutlass::conv::Mode::kCrossCorrelation, 1);\n"
-        f"auto like_d = {nhwc}::packed({{n, problem.P, problem.Q, k1}});\n"
+        "    {n, p, q, k}, {k1, 1, 1, k}, {0, 0, 0, 0}, {1, 1}, {1, 1},\n"
+        "    {n, p, q, k1}, cutlass::conv::Mode::kCrossCorrelation, 1);\n"
+        f"auto like_d = {nhwc}::packed({{n, p, q, k1}});\n"
         f"return {{problem, problem1,\n    {refs},\n    {{1.0f, 0.0f}}, {{alpha, 0.0f}}}};"
     )

@@ -81,7 +81,6 @@ struct Chain {
   void operator()(
       FragmentZ &frag_Z, FragmentT &, FragmentAccumulator const &AB,
       FragmentC const &frag_C, FragmentCompute const &bias) const {
-    cutlass::NumericArrayConverter<ElementCompute, ElementC, Count> from_source;
     store(frag_Z, AB, bias, from_source(frag_C));
   }
 
@@ -96,6 +95,20 @@ struct Chain {
 
  private:
   CUTLASS_HOST_DEVICE
+  static FragmentCompute from_source(FragmentC const &source) {
+    if constexpr (sizeof(ElementC) > 1) {
+      return cutlass::NumericArrayConverter<ElementCompute, ElementC, Count>()(source);
+    } else {  // the library's conversion of bytes runs on GPUs only
+      FragmentCompute result;
+      CUTLASS_PRAGMA_UNROLL
+      for (int i = 0; i < Count; ++i) {
+        result[i] = ElementCompute(source[i]);
+      }
+      return result;
+    }
+  }
+
+  CUTLASS_HOST_DEVICE
   void store(
       FragmentZ &frag_Z, FragmentAccumulator const &AB, FragmentCompute const &bias,
       FragmentCompute const &residual) const {
@@ -103,6 +116,12 @@ struct Chain {
     cutlass::NumericArrayConverter<ElementOutput, ElementCompute, Count> to_output;
     FragmentCompute value = cutlass::multiplies<FragmentCompute>()(alpha, from_sum(AB));
     ((value = Steps::apply(value, bias, residual)), ...);
+    if constexpr (sizeof(ElementOutput) == 1) {  // the library's conversion may wrap around
+      CUTLASS_PRAGMA_UNROLL
+      for (int i = 0; i < Count; ++i) {
+        value[i] = cutlass::fast_min(cutlass::fast_max(value[i], -128.0f), 127.0f);
+      }
+    }
     frag_Z = to_output(value);
   }
 };
