@@ -28,7 +28,10 @@ PIP = "pip>=25.1,<27"
 """Older ones download whole packages to plan; a newer one may plan in another way."""
 
 _CUDA = re.compile(r"(nvidia|cuda)-.*|triton|pytorch-triton.*|.*-cu\d\d+")
-_LIGHT = {"nvidia-cutlass", *(f"cuda-{part}" for part in ("python", "bindings", "core", "pathfinder"))}
+_LIGHT = {
+    "nvidia-cutlass",
+    *(f"cuda-{part}" for part in ("python", "bindings", "core", "pathfinder")),
+}
 """Headers, and bindings of a few megabytes that load no driver until they are called."""
 
 

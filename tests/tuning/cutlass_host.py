@@ -74,10 +74,14 @@ def _function(name: str, kernel: Kernel, op: OutputOp, between: bool) -> str:
     else:
         call = "d = op(sum, source);" if op.form == "source" else "d = op(sum);"
     read = "residual" if has_residual else f"reinterpret_cast<{made} const *>(bias)"
-    second = "" if chain or between else (
-        "if (slices > 1) { Op last{Op::Params(alpha)}; last.set_k_partition(1, 2);"
-        " Sum rest; for (int j = 0; j < Op::kCount; ++j) rest[j] = sums[count + i + j];"
-        " d = last(rest, d); }"
+    second = (
+        ""
+        if chain or between
+        else (
+            "if (slices > 1) { Op last{Op::Params(alpha)}; last.set_k_partition(1, 2);"
+            " Sum rest; for (int j = 0; j < Op::kCount; ++j) rest[j] = sums[count + i + j];"
+            " d = last(rest, d); }"
+        )
     )
     first = "" if chain or between else "if (slices > 1) op.set_k_partition(0, 2);"
     return f"""

@@ -95,7 +95,9 @@ def sample() -> list[Kernel]:
         *pairs(AMPERE, epilogue0="softplus", epilogue="residual+silu")[:2],
         kernel(TURING, **small),
         kernel(TURING, **small, align_a=1, align_b=1, align_c=1, epilogue="bias+relu"),
-        kernel(TURING, tile=(64, 128, 64), warp=(64, 64, 32), family="conv2d", epilogue="bias+relu"),
+        kernel(
+            TURING, tile=(64, 128, 64), warp=(64, 64, 32), family="conv2d", epilogue="bias+relu"
+        ),
         kernel(TURING, **INT8, instruction=(8, 8, 16), stages=2, epilogue="bias+relu"),
         *pairs(TURING),
         kernel(AMPERE, arch="sm_86", epilogue="bias+relu"),

@@ -58,7 +58,8 @@ names = re.findall(r"int (\\w+)_run\\(", text)
 code = "extern \\"C\\" {{" + "".join(
     f"int {{n}}_run() {{{{ return 7; }}}} int {{n}}_can_implement() {{{{ return 0; }}}}"
     f" long {{n}}_workspace_bytes() {{{{ return 64; }}}}" for n in names) + "}}"
-subprocess.run(["g++", "-shared", "-fPIC", "-x", "c++", "-", "-o", made], input=code.encode(), check=True)
+command = ["g++", "-shared", "-fPIC", "-x", "c++", "-", "-o", made]
+subprocess.run(command, input=code.encode(), check=True)
 """
 
 
@@ -280,7 +281,7 @@ def test_results_become_records_and_ratios(measuring, folder, tmp_path, capsys):
     entries = Records(tmp_path / "r.jsonl").everything()
     assert len(entries) == sum(len(m.kernels) for m in found)
     assert {entry.key.device for entry in entries} == {"Fake 1 sm_90"}
-    assert any("a=float16 b=float16 bias=float16 d=float16" == e.key.dtypes for e in entries)
+    assert any(e.key.dtypes == "a=float16 b=float16 bias=float16 d=float16" for e in entries)
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,7 @@ def export(
     return plan
 
 
-def _chosen(
-    operator: Operator, libraries: Sequence[CutlassTemplates], most: int
-) -> list[Kernel]:
+def _chosen(operator: Operator, libraries: Sequence[CutlassTemplates], most: int) -> list[Kernel]:
     found = []
     for library in libraries:
         native = library.native(operator)
@@ -99,7 +97,9 @@ def _chosen(
     return found
 
 
-def _problem(operator: Operator, kernels: Sequence[Kernel], files: dict[str, str]) -> dict[str, Any]:
+def _problem(
+    operator: Operator, kernels: Sequence[Kernel], files: dict[str, str]
+) -> dict[str, Any]:
     first = kernels[0]
     precision = Precision(first.element, first.accumulate, first.output)
     alpha, scales = _scales(operator, precision)

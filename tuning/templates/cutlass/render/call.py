@@ -50,13 +50,15 @@ def arguments_of(operator: Operator, kernel: Kernel) -> tuple[Tensor, ...]:
     known = {operand.name: operand for operand in operator.operands()}
     found = []
     for name, dtype in tensors_of(kernel).items():
+        shape: tuple[int, ...]
         if name in known:
             shape, role = known[name].shape, known[name].role
         else:  # the first bias of a pair that adds none
             first = operator.first if isinstance(operator, Pair) else operator
             shape, role = (first.operands()[-1].shape[-1],), "zeros"
         if name in ("b", "b1") and kernel.layout == "tn":
-            shape = (*shape[:-2], shape[-1], shape[-2])
+            *lead, depth, columns = shape
+            shape = (*lead, columns, depth)
         found.append(Tensor(name, shape, dtype, str(role)))
     return tuple(found)
 

@@ -77,7 +77,10 @@ def splits(kernel: Kernel) -> bool:
     A later slice meets the sum so far in the place of C, which a chain has given to the residual.
     Integer sums are not split: the sum so far would be rounded to bytes.
     """
-    return kernel.element != "int8" and form_of(Epilogue.parse(kernel.epilogue), kernel.output) != "chain"
+    return (
+        kernel.element != "int8"
+        and form_of(Epilogue.parse(kernel.epilogue), kernel.output) != "chain"
+    )
 
 
 def output_op(kernel: Kernel, text: str) -> OutputOp:
@@ -137,4 +140,3 @@ def between_op(kernel: Kernel) -> OutputOp:
     made = template("triptych::Between", [FUNCTORS[activation], *types])
     helpers = ("softplus.h", "between.h") if activation == "softplus" else ("between.h",)
     return OutputOp("plain", made, (THREAD + "activation.h", THREAD + "scale_type.h"), helpers)
-

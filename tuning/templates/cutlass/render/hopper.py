@@ -37,7 +37,7 @@ def body(kernel: Kernel) -> words.Body:
     """Return the part of a unit that is the kernel's own.
 
     Raises:
-        ValueError: the tensor memory accelerator or the tensor core cannot take the kernel's layout.
+        ValueError: TMA or the tensor core cannot take the kernel's layout.
     """
     if kernel.align_c * ELEMENT_BITS[kernel.output] // 8 != WIDEST_ACCESS_BYTES:
         raise ValueError("align_c: TMA writes rows that are multiples of 16 bytes")
@@ -79,9 +79,7 @@ def _tree(kernel: Kernel, epilogue: Epilogue) -> str:
         function = FUNCTORS.get(step, "cutlass::plus")
         inputs = [f"Step{place - 1}"]
         if step == "bias":
-            inputs.append(
-                f"{FUSION}Sm90RowBroadcast<0, TileShape, {vector}, {words.COMPUTE}>"
-            )
+            inputs.append(f"{FUSION}Sm90RowBroadcast<0, TileShape, {vector}, {words.COMPUTE}>")
         elif step == "residual":
             inputs.append(f"{FUSION}Sm90SrcFetch<{output}>")
         lines.append(
@@ -131,7 +129,8 @@ def _types(kernel: Kernel, epilogue: Epilogue) -> str:
         ],
     )
     return (
-        f"using TileShape = {_cute(kernel.tile)};\nusing ClusterShape = {_cute(kernel.cluster)};\n\n"
+        f"using TileShape = {_cute(kernel.tile)};\n"
+        f"using ClusterShape = {_cute(kernel.cluster)};\n\n"
         f"{_tree(kernel, epilogue)}\n\n"
         f"using CollectiveEpilogue = {store}::CollectiveOp;\n\n"
         f"using CollectiveMainloop = {loop}::CollectiveOp;\n\n"

@@ -8,8 +8,8 @@ A unit exports, for each kernel and with `symbol(kernel)` in the place of P,
                   void* workspace, cudaStream_t stream)                    0 if it was launched
     int     P_threads(), P_shared_bytes()                                  of a threadblock
 
-`tensors` are device pointers, in the order of `call.tensors_of`; `sizes` are `call.sizes_of`. Codes other
-than 0 are the library's `cutlass::Status`. The workspace is zeroed before the first call.
+`tensors` are device pointers, in the order of `call.tensors_of`; `sizes` are `call.sizes_of`. Codes
+other than 0 are the library's `cutlass::Status`. The workspace is zeroed before the first call.
 """
 
 from __future__ import annotations

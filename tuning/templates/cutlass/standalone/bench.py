@@ -136,9 +136,10 @@ def rivals(problem: dict[str, Any], given: dict[str, Any], compiles: bool) -> di
         return value
 
     if problem["element"] == "int8":
-        a, b = given.get("a"), given.get("b")
         plain = len(problem["parts"]) == 1 and problem["parts"][0]["kind"] == "gemm"
-        return {"int_mm": lambda: torch._int_mm(a, b.T)} if plain and a.dim() == 2 else {}
+        if not plain or given["a"].dim() != 2:
+            return {}
+        return {"int_mm": lambda: torch.ops.aten._int_mm(given["a"], given["b"].T)}
     found = {"vendor": separate}
     if compiles:
         found["compile"] = torch.compile(separate, mode="max-autotune-no-cudagraphs")
@@ -147,7 +148,7 @@ def rivals(problem: dict[str, Any], given: dict[str, Any], compiles: bool) -> di
     if fused and first["kind"] == "gemm" and given["a"].dim() == 2:
         b = given["b"].T if first["layout"] == "tn" else given["b"]
         gelu = chains[0][1] == "gelu"  # cuBLASLt's is the tanh approximation
-        found["cublaslt"] = lambda: torch._addmm_activation(
+        found["cublaslt"] = lambda: torch.ops.aten._addmm_activation(
             given["bias"], given["a"], b, use_gelu=gelu
         )
     if fused and first["kind"] == "conv2d" and chains[0][1] == "relu" and given["x"].is_cuda:

@@ -2,10 +2,10 @@
 
     python measure.py [FOLDER] [--seconds 450] [--build-only] [--compile] [--jobs N]
 
-FOLDER holds this script and `bench.py`, `plan.json`, the sources, and CUTLASS's headers (`cutlass.tar.gz`, or --cutlass DIR).
-Results are appended to `measurements.jsonl`; what is there already is not done again, so the script
-is called until it says that nothing is left. A kernel that takes the process down is told by its
-`started` line without a result, and is not run again.
+FOLDER holds this script, `bench.py`, `plan.json`, the sources, and CUTLASS's headers in
+`cutlass.tar.gz` (or --cutlass DIR). Results are appended to `measurements.jsonl`; what is there is
+not done again, so the script is called until it says that nothing is left. A kernel that takes the
+process down is told by its `started` line without a result, and is not run again.
 
 Times are of CUDA graphs between two events. Each graph calls the kernel once per set of operands,
 and the sets together are larger than twice the L2 cache; a rival's graph is made in the same way.
@@ -215,7 +215,7 @@ def measure(plan: dict, units: dict, faults: dict, results: Results, args: Any) 
 
 def main() -> int:
     """Do what there is time for; return 0 if nothing is left."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Build, check and time a plan.")
     parser.add_argument("folder", nargs="?", default=Path(__file__).parent, type=Path)
     parser.add_argument("--seconds", type=float, default=450.0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
