@@ -17,25 +17,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sim.gpu.kernel_cycles import (
-    FILL,
-    finish_cycles,
-    smooth_max,
-    step_cycles,
-    tensor_clock_flops,
-)
+from sim.gpu.kernel_constants import STANDARD, Constants
+from sim.gpu.kernel_cycles import finish_cycles, step_cycles, tensor_clock_flops
 from sim.gpu.kernel_hardware import KernelGpu
 from sim.gpu.kernel_occupancy import blocks_per_sm
 from sim.gpu.kernel_work import KernelWork
-
-LAUNCH_S = 4e-6
-"""From one kernel's end to the next one's start on a stream."""
-DRAM_SHARE = 0.85
-"""Of the memory's peak rate, what a streaming kernel gets."""
-CACHED_SHARE = 0.5
-"""Of the L2: an operand up to it stays while others stream by."""
-_LOCK = 700.0
-"""Cycles until a threadblock sees that the part of K before it is added."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +47,7 @@ class KernelTime:
     dram_bytes: float
 
 
-def kernel_time(work: KernelWork, gpu: KernelGpu) -> KernelTime:
+def kernel_time(work: KernelWork, gpu: KernelGpu, constants: Constants = STANDARD) -> KernelTime:
     """Return the modelled time of one launch of `work` on `gpu`.
 
     Raises:
@@ -72,20 +58,22 @@ def kernel_time(work: KernelWork, gpu: KernelGpu) -> KernelTime:
         raise ValueError(f"resources: a threadblock of {work.resources} exceeds {limit}")
     slots = fit * gpu.sms
     full, rest = divmod(work.blocks, slots)
-    cycles = full * _wave_cycles(work, gpu, fit, fit)
+    cycles = full * _wave_cycles(work, gpu, fit, fit, constants)
     if rest:
-        cycles += _wave_cycles(work, gpu, -(-rest // gpu.sms), fit)
-    cycles += _LOCK * (work.split_k - 1)
+        cycles += _wave_cycles(work, gpu, -(-rest // gpu.sms), fit, constants)
+    cycles += constants.lock * (work.split_k - 1)
     if fit > 1:  # the first start and the last end have nothing beside them
-        cycles += FILL + _finish(work, gpu)
+        cycles += constants.fill + _finish(work, gpu, constants)
     sm_s = cycles / gpu.clock_hz
-    moved = dram_bytes(work, gpu, min(work.blocks, slots))
-    dram_s = moved / (DRAM_SHARE * gpu.dram_bytes_s)
-    seconds = LAUNCH_S + smooth_max(sm_s, dram_s)
+    moved = dram_bytes(work, gpu, min(work.blocks, slots), constants)
+    dram_s = moved / (constants.dram_share * gpu.dram_bytes_s)
+    seconds = constants.launch_s + constants.smooth_max(sm_s, dram_s)
     return KernelTime(seconds, fit, limit, work.blocks / slots, sm_s, dram_s, moved)
 
 
-def _wave_cycles(work: KernelWork, gpu: KernelGpu, resident: int, fit: int) -> float:
+def _wave_cycles(
+    work: KernelWork, gpu: KernelGpu, resident: int, fit: int, constants: Constants
+) -> float:
     """Return the cycles that `resident` threadblocks of every multiprocessor add.
 
     Where several fit, one's epilogue runs beside another's main loop. A threadblock that fills its
@@ -95,39 +83,42 @@ def _wave_cycles(work: KernelWork, gpu: KernelGpu, resident: int, fit: int) -> f
     for product in work.products:
         depth = -(-product.extent[2] // work.split_k)
         steps = -(-depth // product.tile[2])
-        loop += steps * step_cycles(work, product, gpu, resident)
-    finish = resident * _finish(work, gpu)
-    return smooth_max(loop, finish) if fit > 1 else loop + finish + FILL
+        loop += steps * step_cycles(work, product, gpu, resident, constants)
+    finish = resident * _finish(work, gpu, constants)
+    return constants.smooth_max(loop, finish) if fit > 1 else loop + finish + constants.fill
 
 
-def _finish(work: KernelWork, gpu: KernelGpu) -> float:
+def _finish(work: KernelWork, gpu: KernelGpu, constants: Constants) -> float:
     """Return the cycles of one threadblock's epilogues."""
     last = len(work.products) - 1
     return sum(
-        finish_cycles(work, product, gpu, place == last)
+        finish_cycles(work, product, gpu, place == last, constants)
         for place, product in enumerate(work.products)
     )
 
 
-def dram_bytes(work: KernelWork, gpu: KernelGpu, together: int) -> float:
+def dram_bytes(
+    work: KernelWork, gpu: KernelGpu, together: int, constants: Constants = STANDARD
+) -> float:
     """Return the bytes that move between DRAM and L2.
 
     Args:
         work: the launch.
         gpu: whose L2 it is.
         together: threadblocks that run at the same time.
+        constants: of the model.
     """
     total = float(work.least_bytes)
     if work.split_k > 1:
         m, n, _ = work.products[-1].extent
         partial = 2.0 * (work.split_k - 1) * m * n * work.output_bytes
-        total += partial if partial > CACHED_SHARE * gpu.l2_bytes else 0.0
+        total += partial if partial > constants.cached_share * gpu.l2_bytes else 0.0
     first = work.products[0]
     down, across = work.grid
     wide = min(across, work.swizzle)
     rows = max(1, min(down, together // wide))
     columns = min(across, wide * max(1, together // (wide * down)))
-    kept = CACHED_SHARE * gpu.l2_bytes
+    kept = constants.cached_share * gpu.l2_bytes
     if first.access_a and first.a_bytes / work.batch > kept:
         total += (-(-across // columns) - 1) * first.a_bytes
     if first.b_bytes / work.batch > kept:
@@ -141,6 +132,6 @@ def roofline_s(work: KernelWork, gpu: KernelGpu) -> float:
     return max(work.flops / peak, work.least_bytes / gpu.dram_bytes_s)
 
 
-def stream_s(moved_bytes: float, gpu: KernelGpu) -> float:
+def stream_s(moved_bytes: float, gpu: KernelGpu, constants: Constants = STANDARD) -> float:
     """Return the seconds of an element-wise kernel that reads and writes `moved_bytes` in all."""
-    return LAUNCH_S + moved_bytes / (DRAM_SHARE * gpu.dram_bytes_s)
+    return constants.launch_s + moved_bytes / (constants.dram_share * gpu.dram_bytes_s)

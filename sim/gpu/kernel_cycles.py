@@ -9,47 +9,24 @@ A step along the depth keeps four units busy, each for a number of cycles per th
 
 They overlap, not perfectly: `o` threadblocks take a smooth maximum (an l3 norm) of the four. A
 threadblock alone waits for its barrier besides, and for loads that were not asked for early
-enough: a tile must be there LATENCY cycles after it was asked for, `stages - 1` steps before.
-
-Constants are round numbers from documentation and common knowledge of these machines, fixed
-before the model met any measurement of whole kernels; none was fitted.
+enough: a tile is there `latency` cycles after it was asked for, `stages - 1` steps before.
 """
 
 from __future__ import annotations
 
 from math import gcd
 
+from sim.gpu.kernel_constants import STANDARD, Constants
 from sim.gpu.kernel_hardware import KernelGpu
 from sim.gpu.kernel_work import KernelWork, Product
 
-SMOOTH = 3.0
-"""Exponent of the smooth maximum: two equal loads take 1.26 times the time of one."""
-LATENCY = 300.0
-"""Cycles from a load's issue to its data, served by the L2 under load."""
-FILL = 700.0
-"""Cycles until the first tile is there: block start, pointers, a read of DRAM."""
-BARRIER = 30.0
 SHARED_CLOCK_BYTES = 128
 """32 banks of 4 bytes."""
 SM_L2_CLOCK_BYTES = 64
 """What one multiprocessor takes from the L2 per clock."""
 SECTOR = 32
-_L2_SHARE = 0.8
-"""Of the L2's peak rate, for sectors do not fall on its slices evenly."""
 _WARP = 32
 _SCHEDULERS = 4
-_PLAIN_INSTRUCTIONS, _GATHER_INSTRUCTIONS = 4.0, 8.0
-"""Per access to global memory: its predicate and address, the access itself left out."""
-_LOOP_INSTRUCTIONS = 30.0
-"""Per warp and step: counters, pointers, barrier."""
-
-
-def smooth_max(*values: float) -> float:
-    """Return the l3 norm: at least the largest, a little more where others come near."""
-    largest = max(values)
-    if largest <= 0.0:
-        return 0.0
-    return largest * sum((value / largest) ** SMOOTH for value in values) ** (1.0 / SMOOTH)
 
 
 def warps_of(product: Product) -> int:
@@ -68,16 +45,25 @@ def tensor_clock_flops(work: KernelWork, gpu: KernelGpu) -> float:
     return gpu.tensor_flops[work.accumulate] * share
 
 
-def step_cycles(work: KernelWork, product: Product, gpu: KernelGpu, resident: int) -> float:
+def step_cycles(
+    work: KernelWork,
+    product: Product,
+    gpu: KernelGpu,
+    resident: int,
+    constants: Constants = STANDARD,
+) -> float:
     """Return the cycles in which `resident` threadblocks all do one step along the depth."""
     warps = warps_of(product) * (4 if work.unit == "wgmma" else 1)
-    tensor, memory, issue, l2 = _units(work, product, gpu)
+    tensor, memory, issue, l2 = _units(work, product, gpu, constants)
     fed = min(1.0, resident * warps / _SCHEDULERS)
-    together = smooth_max(
+    together = constants.smooth_max(
         *(resident * tensor / fed, resident * memory, resident * issue, resident * l2)
     )
-    alone = smooth_max(tensor / min(1.0, warps / _SCHEDULERS), memory, issue, l2) + BARRIER
-    late = LATENCY / (work.stages - 1) if _loads(product) else 0.0
+    alone = (
+        constants.smooth_max(tensor / min(1.0, warps / _SCHEDULERS), memory, issue, l2)
+        + constants.barrier
+    )
+    late = constants.latency / (work.stages - 1) if _loads(product) else 0.0
     return max(together, alone, late)
 
 
@@ -85,7 +71,9 @@ def _loads(product: Product) -> bool:
     return product.access_a > 0 or product.access_b > 0
 
 
-def _units(work: KernelWork, product: Product, gpu: KernelGpu) -> tuple[float, float, float, float]:
+def _units(
+    work: KernelWork, product: Product, gpu: KernelGpu, constants: Constants
+) -> tuple[float, float, float, float]:
     """Return cycles per threadblock and step: tensor, memory, issue, L2."""
     m, n, k = product.tile
     size = work.element_bytes
@@ -102,12 +90,13 @@ def _units(work: KernelWork, product: Product, gpu: KernelGpu) -> tuple[float, f
     ]
     moved, loads = _copies(work, gpu, [(total, access) for total, access, _, _ in sides])
     read = _fragment_bytes(work, product)
-    addresses = _GATHER_INSTRUCTIONS if product.gathered else _PLAIN_INSTRUCTIONS
+    plain, gathered = constants.plain_instructions, constants.gather_instructions
+    addresses = gathered if product.gathered else plain
     instructions = loads * (1.0 + addresses) + read / (16 * _WARP) + _products(work, product)
-    instructions += _LOOP_INSTRUCTIONS * warps_of(product)
+    instructions += constants.loop_instructions * warps_of(product)
     l2 = sum(total * sector_share(run, k * size) / among for total, _, run, among in sides)
     memory = moved + read / SHARED_CLOCK_BYTES
-    return tensor, memory, instructions / _SCHEDULERS, l2 / l2_clock_bytes(gpu)
+    return tensor, memory, instructions / _SCHEDULERS, l2 / l2_clock_bytes(gpu, constants)
 
 
 def _copies(work: KernelWork, gpu: KernelGpu, sides: list[tuple[int, int]]) -> tuple[float, float]:
@@ -156,25 +145,34 @@ def sector_share(run: int, piece: int) -> float:
     return (sectors + 1.0 - step / SECTOR) * SECTOR / piece
 
 
-def l2_clock_bytes(gpu: KernelGpu) -> float:
+def l2_clock_bytes(gpu: KernelGpu, constants: Constants = STANDARD) -> float:
     """Return bytes per clock that a multiprocessor gets when all of them ask."""
-    return min(SM_L2_CLOCK_BYTES, _L2_SHARE * gpu.l2_clock_bytes / gpu.sms)
+    return min(SM_L2_CLOCK_BYTES, constants.l2_share * gpu.l2_clock_bytes / gpu.sms)
 
 
-def finish_cycles(work: KernelWork, product: Product, gpu: KernelGpu, last: bool) -> float:
+def finish_cycles(
+    work: KernelWork,
+    product: Product,
+    gpu: KernelGpu,
+    last: bool,
+    constants: Constants = STANDARD,
+) -> float:
     """Return the cycles of a threadblock's epilogue; of a first product's too, if not `last`."""
     m, n, _ = product.tile
     outputs = m * n
     arithmetic = outputs * (product.epilogue_ops + 2.0) / gpu.lanes
     if not last:
         staged = 2 * outputs * work.element_bytes / SHARED_CLOCK_BYTES if work.staged else 0.0
-        return arithmetic + staged + BARRIER
+        return arithmetic + staged + constants.barrier
     exchange = 2 * 4 * outputs / SHARED_CLOCK_BYTES
     stores = outputs * work.output_bytes / work.access_c / _WARP
     memory = exchange + stores * _WARP / gpu.load_lanes
-    issue = stores * (1.0 + _PLAIN_INSTRUCTIONS) / _SCHEDULERS
+    issue = stores * (1.0 + constants.plain_instructions) / _SCHEDULERS
     total_m, total_n, _ = product.extent
     residual = work.residual_bytes / (work.batch * total_m * total_n)
     moved = outputs * (work.output_bytes + residual)
     moved += outputs * 2 * work.output_bytes * (work.split_k - 1) / work.split_k
-    return smooth_max(arithmetic, memory, issue, moved / l2_clock_bytes(gpu)) + BARRIER
+    return (
+        constants.smooth_max(arithmetic, memory, issue, moved / l2_clock_bytes(gpu, constants))
+        + constants.barrier
+    )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.gpu.kernel import DRAM_SHARE, LAUNCH_S, dram_bytes, kernel_time, roofline_s, stream_s
-from sim.gpu.kernel_cycles import sector_share, smooth_max, step_cycles, tensor_clock_flops
+from sim.gpu.kernel import dram_bytes, kernel_time, roofline_s, stream_s
+from sim.gpu.kernel_constants import SPREAD, STANDARD, varied
+from sim.gpu.kernel_cycles import sector_share, step_cycles, tensor_clock_flops
 from sim.gpu.kernel_hardware import KERNEL_GPUS, KernelGpu, kernel_gpu
 from sim.gpu.kernel_occupancy import Resources
 from sim.gpu.kernel_work import KernelWork
@@ -23,7 +25,7 @@ CLOSE = 1.0 + 1e-9
 @given(works(), ANY_GPU)
 def test_no_kernel_beats_the_roofline(work: KernelWork, gpu: KernelGpu) -> None:
     found = kernel_time(work, gpu)
-    assert found.seconds >= roofline_s(work, gpu) + LAUNCH_S
+    assert found.seconds >= roofline_s(work, gpu) + STANDARD.launch_s
     peak = tensor_clock_flops(work, gpu) * gpu.sms * gpu.clock_hz
     assert found.sm_s >= work.flops / peak
     assert found.dram_s >= work.least_bytes / gpu.dram_bytes_s
@@ -156,8 +158,8 @@ def test_geforce_sums_in_float16_twice_as_fast() -> None:
 
 @given(st.lists(st.floats(0.0, 1e9), min_size=1, max_size=5))
 def test_the_smooth_maximum_is_between_maximum_and_sum(values: list[float]) -> None:
-    assert max(values) <= smooth_max(*values) * CLOSE
-    assert smooth_max(*values) <= sum(values) * CLOSE
+    assert max(values) <= STANDARD.smooth_max(*values) * CLOSE
+    assert STANDARD.smooth_max(*values) <= sum(values) * CLOSE
 
 
 @given(st.integers(1, 1000), st.sampled_from((16, 32, 64, 128)))
@@ -174,8 +176,8 @@ def test_sector_share_is_the_mean_over_where_pieces_begin() -> None:
 
 def test_streaming_takes_its_bytes_and_a_launch() -> None:
     t4 = kernel_gpu("t4")
-    assert stream_s(0, t4) == LAUNCH_S
-    assert stream_s(320e9 * DRAM_SHARE, t4) == pytest.approx(1.0 + LAUNCH_S)
+    assert stream_s(0, t4) == STANDARD.launch_s
+    assert stream_s(320e9 * STANDARD.dram_share, t4) == pytest.approx(1.0 + STANDARD.launch_s)
 
 
 @pytest.mark.parametrize(
@@ -207,3 +209,23 @@ def test_tiles_of_these_tests_fit_every_gpu() -> None:
     for place in range(len(TILES)):
         for gpu in KERNEL_GPUS.values():
             assert kernel_time(gemm(64, 64, 64, place), gpu).resident >= 1
+
+
+@given(works(), ANY_GPU, st.integers(0, 50))
+def test_laws_hold_for_other_constants(work: KernelWork, gpu: KernelGpu, seed: int) -> None:
+    drawn = varied(np.random.default_rng(seed))
+    found = kernel_time(work, gpu, drawn)
+    assert found.seconds >= roofline_s(work, gpu) + drawn.launch_s
+    larger = with_extent(work, 0, work.products[0].extent[0] + 64)
+    assert kernel_time(larger, gpu, drawn).seconds * CLOSE >= found.seconds
+
+
+def test_constants_are_drawn_around_their_values() -> None:
+    many = [varied(np.random.default_rng(seed)) for seed in range(200)]
+    for field in fields(STANDARD):
+        base = getattr(STANDARD, field.name)
+        drawn = [getattr(one, field.name) / base for one in many]
+        assert min(drawn) >= 1 / SPREAD
+        assert max(drawn) <= SPREAD
+        assert max(drawn) / min(drawn) > 1.2
+    assert all(one.dram_share <= 1 and one.l2_share <= 1 for one in many)

@@ -137,6 +137,8 @@ def test_swizzles_and_splits_are_tried_where_they_can_help() -> None:
     assert {k.split_k for k in deep} > {1}
     assert {k.swizzle for k in deep} > {1}
     assert {k.split_k for k in native(Gemm(8192, 8192, 512), "sm_80", 108)} == {1}
+    tail = native(Gemm(2048, 2048, 2048), "sm_80", 108)  # 128 large tiles: 1.2 waves
+    assert {k.split_k for k in tail} > {1}
     assert {k.split_k for k in native(Conv2d(8, 28, 28, 64, 64), "sm_80", 108)} == {1}
 
 

@@ -39,9 +39,11 @@ from tuning.templates.cutlass.tiles import Tile, pair_tiles, tiles
 MOST = 40
 """Native candidates of an operator at most."""
 _LEADERS = 4
-"""Tiles that are also tried with another swizzle, and with the depth split."""
+"""Shapes that are also tried with another swizzle, and with the depth split."""
 _LEAST_SPLIT_K = 512
 """Depth of each part, at least: less does not pay for adding parts up."""
+_WORTH_SPLITTING = 0.1
+"""Share of multiprocessors that a split must add to the last wave to be tried."""
 
 
 def instances(
@@ -140,14 +142,21 @@ def native(operator: Operator, arch: str, sms: int, precision: Precision = HALF)
         return list(_pairs(operator, found, precision))[:MOST]
     problem = problem_of(halves(operator)[0])
     plain = sorted(_plain(operator, found, precision), key=lambda k: _rank(k, problem, sms))
-    leaders = plain[:_LEADERS]
+    leaders = _leaders(plain)
     more = [replace(kernel, swizzle=swizzle) for kernel in leaders for swizzle in (4,)]
     for kernel in leaders:
-        parts = _parts(kernel, problem, sms)
-        if parts > 1 and parts in _splits(kernel, operator):
-            more.append(replace(kernel, split_k=parts))
-    ordered = [*leaders, *more, *plain[_LEADERS:]]
+        allowed = _splits(kernel, operator)
+        more += [replace(kernel, split_k=parts) for parts in _fuller(kernel, problem, sms, allowed)]
+    ordered = [*leaders, *more, *plain]
     return [k for k in dict.fromkeys(ordered) if rejected(operator, k) is None][:MOST]
+
+
+def _leaders(plain: Sequence[Kernel]) -> list[Kernel]:
+    """Return the best of each of the first few threadblock shapes."""
+    first: dict[tuple[int, int], Kernel] = {}
+    for kernel in plain:
+        first.setdefault(kernel.tile[:2], kernel)
+    return list(first.values())[:_LEADERS]
 
 
 def _plain(operator: Operator, arch: Architecture, precision: Precision) -> Iterator[Kernel]:
@@ -195,11 +204,19 @@ def _rank(kernel: Kernel, problem: Problem, sms: int) -> tuple[float, ...]:
     return -round(busy * area, 1), -reuse, -depth, odd, -(m * n / (m + n))
 
 
-def _parts(kernel: Kernel, problem: Problem, sms: int) -> int:
-    """Return in how many parts the depth gives every multiprocessor work; 1 if it has."""
-    blocks = blocks_of(kernel, problem)
-    deepest = max(1, problem.k // _LEAST_SPLIT_K)
-    return max(split for split in SPLITS if split <= min(deepest, max(1, sms // blocks)))
+def _fuller(kernel: Kernel, problem: Problem, sms: int, allowed: Sequence[int]) -> tuple[int, ...]:
+    """Return the two splits of the depth that fill the last wave best; none if it is full as is.
+
+    A product with fewer threadblocks than multiprocessors, or with a little more than a whole
+    number of waves, leaves most of them idle in the end.
+    """
+
+    def busy(parts: int) -> float:
+        blocks = parts * blocks_of(kernel, problem)
+        return blocks / (-(-blocks // sms) * sms)
+
+    better = [parts for parts in allowed if busy(parts) > busy(1) + _WORTH_SPLITTING]
+    return tuple(sorted(better, key=busy, reverse=True)[:2])
 
 
 def _splits(kernel: Kernel, operator: Operator) -> tuple[int, ...]:

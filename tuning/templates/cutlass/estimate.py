@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim.gpu.kernel import KernelTime, kernel_time
+from sim.gpu.kernel_constants import STANDARD, Constants
 from sim.gpu.kernel_hardware import KernelGpu
 from sim.gpu.kernel_occupancy import Resources
 from sim.gpu.kernel_work import KernelWork, Product
@@ -103,11 +104,15 @@ def epilogue_ops(part: Gemm | Conv2d) -> float:
 
 
 def estimate(
-    operator: Operator, kernel: Kernel, gpu: KernelGpu, registers: int | None = None
+    operator: Operator,
+    kernel: Kernel,
+    gpu: KernelGpu,
+    registers: int | None = None,
+    constants: Constants = STANDARD,
 ) -> KernelTime:
     """Return the simulator's time of one call of `kernel`.
 
     Raises:
         ValueError: a threadblock does not fit on this GPU.
     """
-    return kernel_time(work_of(operator, kernel, registers), gpu)
+    return kernel_time(work_of(operator, kernel, registers), gpu, constants)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuning.operators import Conv2d, Gemm
+from tuning.templates.cutlass.architecture import ELEMENT_BITS, WIDEST_ACCESS_BYTES
 from tuning.templates.cutlass.params import Kernel
 
 LARGEST_BYTES = 64 << 20
@@ -192,7 +193,7 @@ def _kernel(values: Mapping[str, str], arch: str, family: str) -> Kernel:
         layout="tn",
         align_a=width,
         align_b=width,
-        align_c=min(width, 8),
+        align_c=min(width, WIDEST_ACCESS_BYTES * 8 // ELEMENT_BITS[output]),
         tile=(tile_m, tile_n, tile_k),
         warp=(tile_m // warps[0], tile_n // warps[1], tile_k // warps[2]),
         instruction=(step_m, step_n, step_k),

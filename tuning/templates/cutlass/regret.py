@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from sim.gpu.kernel_constants import STANDARD, Constants
 from sim.gpu.kernel_hardware import KernelGpu
 from tuning.operators import Operator
 from tuning.templates.cutlass.estimate import estimate
@@ -65,27 +66,31 @@ def regret(predicted: Sequence[float], measured: Sequence[float], k: int) -> flo
     return min(measured[place] for place in order[:k]) / min(measured)
 
 
-def groups(rows: Sequence[Measured], gpu: KernelGpu, aligned: bool) -> list[Group]:
+def groups(
+    rows: Sequence[Measured], gpu: KernelGpu, aligned: bool, constants: Constants = STANDARD
+) -> list[Group]:
     """Return what was measured, by operator, with predictions.
 
     Args:
         rows: measurements.
         gpu: where they were taken.
-        aligned: whether to keep only the widest access of each operator and tile.
+        aligned: whether to keep only kernels with the widest access that an operator has.
+        constants: of the model.
     """
-    kept = [row for row in rows if not aligned or row.kernel.align_a == _widest(rows, row)]
+    most: dict[Operator, int] = {}
+    for row in rows:
+        most[row.operator] = max(row.kernel.align_a, most.get(row.operator, 0))
+    kept = [row for row in rows if not aligned or row.kernel.align_a == most[row.operator]]
     kept.sort(key=lambda row: row.operator.text())
     found = []
     for _, members in groupby(kept, key=lambda row: row.operator.text()):
         own = list(members)
-        predicted = tuple(estimate(row.operator, row.kernel, gpu).seconds for row in own)
+        predicted = tuple(
+            estimate(row.operator, row.kernel, gpu, constants=constants).seconds for row in own
+        )
         measured = tuple(row.milliseconds / 1e3 for row in own)
         found.append(Group(own[0].operator, predicted, measured))
     return found
-
-
-def _widest(rows: Sequence[Measured], row: Measured) -> int:
-    return max(r.kernel.align_a for r in rows if r.operator == row.operator)
 
 
 def geometric_mean(values: Sequence[float]) -> float:
