@@ -57,8 +57,7 @@ def arguments_of(operator: Operator, kernel: Kernel) -> tuple[Tensor, ...]:
             first = operator.first if isinstance(operator, Pair) else operator
             shape, role = (first.operands()[-1].shape[-1],), "zeros"
         if name in ("b", "b1") and kernel.layout == "tn":
-            *lead, depth, columns = shape
-            shape = (*lead, columns, depth)
+            shape = (*shape[:-2], *reversed(shape[-2:]))
         found.append(Tensor(name, shape, dtype, str(role)))
     return tuple(found)
 
