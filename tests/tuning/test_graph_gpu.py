@@ -123,7 +123,7 @@ def test_the_graph_in_half_is_the_model(make, passes):
     scale = max(1.0, float(np.abs(wanted).max()))
     np.testing.assert_allclose(found, wanted, atol=2.0**-7 * scale)
     kinds = {type(layer.operator) for layer in chosen.layers}
-    assert (Pair in kinds) is (passes == "all" and make is chain_net)
+    assert (Pair in kinds) is (passes != "none" and make is chain_net)
 
 
 def test_entries_hold_sizes_and_count_tensors():
@@ -180,9 +180,10 @@ def test_an_executable_holds_the_kernels_and_loads(arch, tmp_path):
         sizes = call.sizes_of(one.operator, one.kernel)
         pointers = (ctypes.c_void_p * 8)(*(256 * place for place in range(1, 9)))
         assert can(pointers, (ctypes.c_int64 * len(sizes))(*sizes)) == 0
-    loaded = tvm.runtime.load_module(str(path))
-    assert loaded is not None
-    if tvm.cuda().exist:
-        machine = relax.VirtualMachine(loaded, tvm.cuda())
-        found = machine["main"](tvm.runtime.tensor(example.numpy(), tvm.cuda())).numpy()
-        np.testing.assert_allclose(found, expected(network, example), atol=2.0**-6)
+    if not tvm.cuda().exist:
+        with pytest.raises(RuntimeError, match="cuda"):  # TVM's loader of kernels wants the driver
+            tvm.runtime.load_module(str(path))
+        return
+    machine = relax.VirtualMachine(tvm.runtime.load_module(str(path)), tvm.cuda())
+    found = machine["main"](tvm.runtime.tensor(example.numpy(), tvm.cuda())).numpy()
+    np.testing.assert_allclose(found, expected(network, example), atol=2.0**-6)

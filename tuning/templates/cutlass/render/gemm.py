@@ -13,7 +13,8 @@ from tuning.templates.cutlass.params import Kernel
 from tuning.templates.cutlass.render import words
 from tuning.templates.cutlass.render.epilogue import OutputOp, output_op
 
-ADAPTER = "cutlass/gemm/device/gemm_universal_adapter.h"
+BASE = "cutlass/gemm/device/gemm_universal_base.h"
+"""The adapter above it exchanges A and B where D is row-major, for kernels written that way."""
 SIZES = ("m", "n", "k", "batch", "slices")
 
 
@@ -47,10 +48,10 @@ def body(kernel: Kernel) -> words.Body:
     types = (
         f"using OutputOp = {op.text};\n\nusing Base = {base}::GemmKernel;\n\n"
         "struct GemmKernel : Base {};\n\n"
-        "using Gemm = cutlass::gemm::device::GemmUniversalAdapter<GemmKernel>;"
+        "using Gemm = cutlass::gemm::device::GemmUniversalBase<GemmKernel>;"
     )
     return words.Body(
-        (f"cutlass/gemm/kernel/{header}.h", ADAPTER, *op.includes),
+        (f"cutlass/gemm/kernel/{header}.h", BASE, *op.includes),
         op.helpers,
         types,
         "Gemm",
