@@ -221,7 +221,7 @@ def _fuller(kernel: Kernel, problem: Problem, sms: int, allowed: Sequence[int]) 
 
 def _splits(kernel: Kernel, operator: Operator) -> tuple[int, ...]:
     whole = kernel.family != "gemm" or kernel.architecture.api == "3.x"
-    whole = whole or not is_simple(kernel.epilogue)
+    whole = whole or kernel.element == "int8" or not is_simple(kernel.epilogue)
     product = halves(operator)[0]
     if whole or not isinstance(product, Gemm):
         return (1,)

@@ -56,8 +56,8 @@ def check_single(kernel: Kernel, arch: Architecture) -> None:
         raise ValueError("layout: 8-bit products are 'tn': their instructions read the depth")
     if kernel.split_k > 1 and (kernel.family != "gemm" or arch.api == "3.x"):
         raise ValueError("split_k: only GEMMs of the 2.x templates are split")
-    if kernel.split_k > 1 and not is_simple(kernel.epilogue):
-        raise ValueError("split_k: parts are added up by simple epilogues only")
+    if kernel.split_k > 1 and (kernel.element == "int8" or not is_simple(kernel.epilogue)):
+        raise ValueError("split_k: parts are added up by simple epilogues of floats only")
     if arch.api == "3.x":
         _check_builder(kernel)
     elif kernel.schedule or kernel.cluster != (1, 1, 1):
