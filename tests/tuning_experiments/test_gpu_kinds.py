@@ -234,7 +234,7 @@ def _folder(path: Path) -> list[Kernel]:
 def test_measurements_of_a_gpu_elsewhere_are_read_and_compared(tmp_path: Path) -> None:
     assert len(_folder(tmp_path / "h200")) == 3
     fields: dict[str, Any] = {"gpu": "h200", "folder": str(tmp_path / "h200"), "operator": GEMM}
-    found = check("tuning-gpu-measured", run("tuning-gpu-measured", **fields))
+    found = check("tuning-gpu-measured", run("tuning-gpu-measured", 0, **fields))
     assert (found["ours_us"], found["vendor_us"]) == (8.0, 10.0)
     assert found["speedup_over_vendor"] == 1.25
     assert found["speedup_over_cublaslt"] is None
@@ -242,7 +242,7 @@ def test_measurements_of_a_gpu_elsewhere_are_read_and_compared(tmp_path: Path) -
     assert found["regret_3"] == 1.0
     assert found["simulated_us"] > 0
     with pytest.raises(ValueError, match="no time for"):
-        run("tuning-gpu-measured", **fields | {"operator": {**GEMM, "m": 64}})
+        run("tuning-gpu-measured", 0, **{**fields, "operator": {**GEMM, "m": 64}})
 
 
 def test_without_measurements_of_a_gpu_claims_need_hardware(
