@@ -30,22 +30,22 @@ vllm:
 	@$(SETUP) vllm
 
 test: vllm
-	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
+	@$(SETUP) venv --extras cluster congestion cutlass symbolic tuning --groups test
 	@$(SETUP) programs chromium chromedriver g++ pkg-config ns3 $(EMULATION)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --junitxml=build/test.xml
 
 test-fast:
-	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
+	@$(SETUP) venv --extras cluster congestion cutlass symbolic tuning --groups test
 	@$(SETUP) programs bpf bpftool clang g++ gcc
 	$(BIN)/python -m pytest -m 'not extensive' -n 2
 
 bench:
-	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test
+	@$(SETUP) venv --extras cluster congestion cutlass symbolic tuning --groups test
 	@$(SETUP) programs g++ pkg-config ns3 $(EMULATION)
 	$(BIN)/python -m tests.bench.run --select '$(BENCH)'
 
 lint:
-	@$(SETUP) venv --extras cluster congestion symbolic tuning --groups test lint
+	@$(SETUP) venv --extras cluster congestion cutlass symbolic tuning --groups test lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright

@@ -26,6 +26,9 @@ TIMEOUT_S = 120.0
 MOST_BYTES = 2 << 30
 """The cache evicts what was used longest ago beyond this."""
 
+REPORT = ".txt"
+"""Suffix of the file beside an object that holds what the compiler said of it."""
+
 _STALE_S = 3600.0
 _SWEEP_EVERY = 256
 _LONGEST_MESSAGE = 600
@@ -39,16 +42,20 @@ class Compiled:
         path: the shared object, or None if there is none.
         seconds: spent compiling, 0 if it was in the cache.
         message: the compiler's complaint, "" if it had none.
+        report: what the compiler said of the object, where the source asks to keep it.
     """
 
     path: Path | None
     seconds: float = 0.0
     message: str = ""
+    report: str = ""
 
 
 @functools.cache
 def toolchain(compiler: str = "g++") -> str:
     """Return the compiler's name and version, a part of every object's and record's key.
+
+    It is the first line of what `--version` says, or the last where the first has no number (nvcc).
 
     Raises:
         ProgramError: there is no such compiler, or it does not work.
@@ -56,7 +63,7 @@ def toolchain(compiler: str = "g++") -> str:
     lines = run_program([compiler, "--version"], timeout_s=20).stdout.splitlines()
     if not lines:
         raise ProgramError(f"{compiler} --version says nothing; is it a compiler?")
-    return lines[0]
+    return lines[0] if any(map(str.isdigit, lines[0])) else lines[-1]
 
 
 class ObjectCache:
@@ -123,14 +130,16 @@ class ObjectCache:
     def discard(self, source: Source) -> None:
         """Remove the object of `source`, so that it is compiled anew."""
         self.path_of(source).unlink(missing_ok=True)
+        self.path_of(source).with_suffix(REPORT).unlink(missing_ok=True)
 
     def _one(self, source: Source, deadline: float) -> Compiled:
         start = time.monotonic()
         try:
             path = self.path_of(source)
-            if is_whole(path):
+            report = path.with_suffix(REPORT)
+            if is_whole(path) and (report.is_file() or not source.reports):
                 os.utime(path)  # what is used stays longest
-                return Compiled(path)
+                return Compiled(path, report=_read(report) if source.reports else "")
             if start > deadline:
                 return Compiled(None, 0.0, OUT_OF_BUDGET)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,8 +155,12 @@ class ObjectCache:
                 done = self._call(source, source.text, folder, made)  # whatever the short cut broke
             if done.returncode != 0 or not is_whole(made):
                 return Compiled(None, time.monotonic() - start, _complaint(source, done))
+            told = done.stderr + done.stdout if source.reports else ""
+            if source.reports:  # before the object: one that is there has its report
+                (folder / "report").write_text(told, encoding="utf-8")
+                os.replace(folder / "report", path.with_suffix(REPORT))
             os.replace(made, path)
-            return Compiled(path, time.monotonic() - start)
+            return Compiled(path, time.monotonic() - start, report=told)
         except (ProgramError, OSError) as error:
             return Compiled(None, time.monotonic() - start, str(error))
         finally:
@@ -156,9 +169,10 @@ class ObjectCache:
     def _call(
         self, source: Source, text: str, folder: Path, made: Path
     ) -> subprocess.CompletedProcess[str]:
-        unit = folder / "unit.cpp"
+        unit = folder / f"unit{source.suffix}"
         unit.write_text(text, encoding="utf-8")
-        command = [source.compiler, *source.flags, str(unit), "-o", str(made)]
+        search = [f"-I{place}" for place in source.folders]
+        command = [source.compiler, *source.flags, *search, str(unit), "-o", str(made)]
         return run_program(command, timeout_s=self.timeout_s, check=False)
 
     def _sweep(self, made: int) -> None:
@@ -180,6 +194,7 @@ class ObjectCache:
             if held <= self.most_bytes:
                 break
             path.unlink(missing_ok=True)
+            path.with_suffix(REPORT).unlink(missing_ok=True)
             held -= size
         for folder in self.folder.glob(".making-*"):
             try:
@@ -205,6 +220,10 @@ def is_whole(path: Path) -> bool:
     (sections_at,) = struct.unpack_from("<Q", head, 40)
     entry_bytes, entries = struct.unpack_from("<HH", head, 58)
     return size >= sections_at + entry_bytes * entries
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _complaint(source: Source, done: subprocess.CompletedProcess[str]) -> str:

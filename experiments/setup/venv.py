@@ -28,11 +28,17 @@ PIP = "pip>=25.1,<27"
 """Older ones download whole packages to plan; a newer one may plan in another way."""
 
 _CUDA = re.compile(r"(nvidia|cuda)-.*|triton|pytorch-triton.*|.*-cu\d\d+")
+_LIGHT = {
+    "nvidia-cutlass",
+    *(f"cuda-{part}" for part in ("python", "bindings", "core", "pathfinder")),
+}
+"""Headers, and bindings of a few megabytes that load no driver until they are called."""
 
 
 def cuda_packages(names: Iterable[str]) -> list[str]:
-    """Return those package names that only serve NVIDIA GPUs."""
-    return sorted(name for name in names if _CUDA.fullmatch(project.canonical(name)))
+    """Return those package names that only serve NVIDIA GPUs, headers and bindings left out."""
+    known = ((name, project.canonical(name)) for name in names)
+    return sorted(name for name, own in known if _CUDA.fullmatch(own) and own not in _LIGHT)
 
 
 def read_stamp(venv: Path) -> dict[str, Any]:

@@ -13,15 +13,15 @@ from experiments.figures.render import Rendered, render
 from experiments.figures.tuning_parts import POINTS, paper_values, shape_label
 from experiments.tables import Results
 from tests.figures.synthetic import only
-from tests.tuning_experiments.synthetic import MINE, results_of
+from tests.tuning_experiments.synthetic import KIND_OF, results_of
 
 
 @pytest.fixture(scope="module")
 def complete(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Results]:
-    return {name: results_of(name, tmp_path_factory.mktemp("store")) for name in MINE}
+    return {name: results_of(name, tmp_path_factory.mktemp("store")) for name in KIND_OF}
 
 
-@pytest.fixture(params=MINE)
+@pytest.fixture(params=KIND_OF)
 def results(request: pytest.FixtureRequest, complete: dict[str, Results]) -> Results:
     return complete[request.param]
 
@@ -59,7 +59,7 @@ def test_a_single_run_is_enough(results: Results, place: int, tmp_path: Path) ->
 
 
 @pytest.mark.extensive
-@pytest.mark.parametrize("name", MINE)
+@pytest.mark.parametrize("name", KIND_OF)
 def test_the_quick_size_with_one_seed_draws(name: str, tmp_path: Path) -> None:
     drawn(results_of(name, tmp_path / "store", "quick", seeds=(0,)), tmp_path)
 

@@ -26,7 +26,8 @@ from tests.needs import need
 from tests.tuning_experiments.synthetic import MINE
 from tuning.operators import Conv2d, Gemm, Pair
 
-NAMES = [name for name in KINDS.names() if name.startswith("tuning-")]
+NAMES = [name for name in KINDS.names() if name.startswith("tuning-") and "tuning-gpu-" not in name]
+"""Kinds that measure this machine; those on simulated GPUs have tests of their own."""
 GEMM = {"kind": "gemm", "m": 96, "n": 64, "k": 32}
 CONV = {"kind": "conv2d", "height": 12, "width": 10, "in_channels": 6, "out_channels": 16}
 POINTWISE = {**CONV, "in_channels": 16, "kernel": [1, 1], "padding": [0, 0]}

@@ -51,7 +51,7 @@ class Linker:
 def _join(output: Path, files: Sequence[Path], isa: str, objects: ObjectCache) -> None:
     ready = [file for file in files if file.suffix == ".o"]
     texts = [file.read_text(encoding="utf-8") for file in files if file.suffix != ".o"]
-    flags = (*_compile_only(FLAGS), *ISA_FLAGS[isa], *_tvm_flags())
+    flags = (*_compile_only(FLAGS), *ISA_FLAGS[isa], *tvm_flags())
     sources = [Source(text, _COMPILER, flags) for text in texts]
     if any(COPY in text for text in texts):  # with the flags that it was raced with
         sources.append(Source(copy_text(), _COMPILER, _compile_only(RACE_FLAGS)))
@@ -71,7 +71,7 @@ def _compile_only(flags: Sequence[str]) -> tuple[str, ...]:
     return tuple("-c" if flag == "-shared" else flag for flag in flags)
 
 
-def _tvm_flags() -> tuple[str, ...]:
+def tvm_flags() -> tuple[str, ...]:
     """Return where TVM's headers are, and their version: the cache must not outlive them."""
     import tvm_ffi
     from tvm_ffi.libinfo import include_paths

@@ -20,12 +20,19 @@ class Source:
         flags: what the compiler is called with, the files left out.
         prelude_chars: length of the beginning that many sources share, and that may be compiled
             ahead of them; it ends at a line's end, outside of any definition. It decides nothing.
+        folders: where headers are looked for. They decide nothing: the text must refuse headers of
+            another version than it was written for.
+        suffix: of the file that the compiler gets.
+        reports: whether what the compiler says of an object is kept beside it.
     """
 
     text: str
     compiler: str
     flags: tuple[str, ...]
     prelude_chars: int = 0
+    folders: tuple[str, ...] = ()
+    suffix: str = ".cpp"
+    reports: bool = False
 
     @property
     def digest(self) -> str:

@@ -1,0 +1,34 @@
+"""RepVGG-A0 with channels that are multiples of 8 or not, on simulated GPUs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from experiments.figures.tuning_gpu import Panel, draw_panels, panel_points
+from experiments.tables import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+PANELS = (
+    Panel("images_s", "Convolutions and dense layers alone", "images/s", ratio=False),
+    Panel("speed_over_plain", "Over the network with the paper's channels", "speed, ratio"),
+)
+
+
+def draw(results: Results) -> Figure:
+    """Draw the bars and the paper's values."""
+    return draw_panels(results, PANELS, _label, across=True)
+
+
+def points(results: Results) -> pd.DataFrame:
+    """Return the bars, and the paper's values."""
+    return panel_points(results, PANELS, _label)
+
+
+def _label(config: dict[str, Any]) -> str:
+    widths = config["widths"]
+    if not widths:
+        return "the paper's\n(48, 96, ...)"
+    return f"two fewer\nrounded up to {config['align']}" if config["align"] > 1 else "two fewer"

@@ -1,0 +1,33 @@
+"""What the guidelines' tens lose against the whole space, by the simulator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from experiments.figures.tuning_gpu import Panel, draw_panels, panel_points
+from experiments.figures.tuning_parts import shape_label
+from experiments.tables import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+PANELS = (
+    Panel("regret", "Best of the native candidates over the best of all", "time, ratio"),
+    Panel("native", "Native candidates", "number", ratio=False),
+    Panel("whole", "All candidates", "number", ratio=False),
+)
+
+
+def draw(results: Results) -> Figure:
+    """Draw the bars and the paper's values."""
+    return draw_panels(results, PANELS, _label)
+
+
+def points(results: Results) -> pd.DataFrame:
+    """Return the bars, and the paper's values."""
+    return panel_points(results, PANELS, _label)
+
+
+def _label(config: dict[str, Any]) -> str:
+    return shape_label(config["operator"])
