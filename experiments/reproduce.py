@@ -72,6 +72,14 @@ def todo_of(plan: Plan, store: Store, options: Options) -> tuple[list[RunSpec], 
 
 def reproduce(plan: Plan, store: Store, executor: Executor | None, options: Options) -> Outcome:
     """Compute one experiment, then `finish` it."""
+    tally, lacks = compute_missing(plan, store, executor, options)
+    return finish(plan, store, tally, lacks)
+
+
+def compute_missing(
+    plan: Plan, store: Store, executor: Executor | None, options: Options
+) -> tuple[Tally, tuple[str, ...]]:
+    """Compute the runs of a plan that are to be done; return the tally and what is lacking."""
     todo, tally = todo_of(plan, store, options)
     lacks = lacks_of(plan)
     if todo and not lacks and executor is not None:
@@ -90,7 +98,7 @@ def reproduce(plan: Plan, store: Store, executor: Executor | None, options: Opti
         tally = Tally(new.done, tally.cached + new.cached, tally.stale, new.failed)
         if options.refresh:
             tally.stale = 0
-    return finish(plan, store, tally, lacks)
+    return tally, lacks
 
 
 def finish(plan: Plan, store: Store, tally: Tally, lacks: tuple[str, ...]) -> Outcome:
