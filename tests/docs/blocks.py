@@ -1,27 +1,28 @@
 """Fenced blocks of the pages, and the markers that say why one is not simply run.
 
-A block is run as it stands. A comment in the page above it says otherwise:
+A block is run as it stands: a shell block command by command, the Python blocks of a page one
+after another in one namespace, a Python block that begins with a docstring as a file of its own. A
+comment in the page right above it says otherwise, for all of it or for commands that begin so:
 
-    <!-- example: only parsed: takes minutes -->
+    <!-- example: only parsed: takes ten minutes -->
+    <!-- example: only parsed "triptych reproduce": takes minutes -->
 
-`only parsed` asks that a shell block's commands exist and take these options, and that a Python block
-compiles; the reason is what a reader of the page's source is told. Text, output and other languages
-have no marker.
+What is only parsed must exist and take these options, or compile.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from experiments.paths import ROOT
 
 PAGES = ("README.md", "ARCHITECTURE.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")))
-SHELL, PYTHON = ("sh", "bash", "shell"), ("python", "py")
-FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[\w+-]*)(?P<rest>.*)$")
-MARKER = re.compile(r"^<!-- example: (?P<how>only parsed): (?P<why>.+) -->$")
+SHELL, PYTHON = ("sh", "bash"), ("python",)
+OTHERS = ("", "console", "yaml", "{toctree}")
+FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[^\s`]*)(?P<rest>.*)$")
+MARKER = re.compile(r'^<!-- example: only parsed(?: "(?P<begin>[^"]+)")?: (?P<why>.+) -->$')
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,23 @@ class Block:
         line: of its opening fence, from 1.
         language: in lower case; "" where the fence names none.
         text: what is between the fences.
-        only_parsed: why it is not run, or None.
+        marks: beginning of a command ("" for all of the block) -> why it is only parsed.
     """
 
     page: str
     line: int
     language: str
     text: str
-    only_parsed: str | None = None
+    marks: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """File and line."""
         return f"{self.page}:{self.line}"
+
+    def is_run(self, command: str = "") -> bool:
+        """Return whether a command of it, or a Python block as a whole, is run."""
+        return not any(command.startswith(begin) for begin in self.marks)
 
 
 def blocks_of(page: str, text: str | None = None) -> list[Block]:
@@ -56,22 +61,24 @@ def blocks_of(page: str, text: str | None = None) -> list[Block]:
     """
     lines = ((ROOT / page).read_text(encoding="utf-8") if text is None else text).splitlines()
     found: list[Block] = []
-    why: str | None = None
+    marks: dict[str, str] = {}
     place = 0
     while place < len(lines):
         if marker := MARKER.match(lines[place].strip()):
-            why = marker["why"]
+            marks[marker["begin"] or ""] = marker["why"]
         elif opening := FENCE.match(lines[place]):
             end = _end(page, lines, place, opening["fence"])
             body = "\n".join(
                 line.removeprefix(opening["indent"]) for line in lines[place + 1 : end]
             )
-            found.append(Block(page, place + 1, opening["language"].lower(), f"{body}\n", why))
-            place, why = end, None
-        elif lines[place].strip() and why is not None:
+            found.append(Block(page, place + 1, opening["language"].lower(), f"{body}\n", marks))
+            place, marks = end, {}
+        elif lines[place].strip() and marks:
             raise ValueError(f"{page}:{place + 1}: a marker stands right above its block")
+        elif lines[place].strip().startswith("<!-- example"):
+            raise ValueError(f"{page}:{place + 1}: is no marker that is known")
         place += 1
-    if why is not None:
+    if marks:
         raise ValueError(f"{page}: a marker at the end has no block")
     return found
 
@@ -93,9 +100,4 @@ def commands_of(text: str) -> list[str]:
     """Return the commands of a shell block: comments and prompts left out, lines joined."""
     joined = text.replace("\\\n", " ")
     lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in joined.splitlines())
-    return [line.removeprefix("$ ") for line in lines if line]
-
-
-def page_path(block: Block) -> Path:
-    """Return the file that a block is in."""
-    return ROOT / block.page
+    return [line for line in lines if line]
