@@ -7,7 +7,8 @@ comment in the page right above it says otherwise, for all of it or for commands
     <!-- example: only parsed: takes ten minutes -->
     <!-- example: only parsed "triptych reproduce": takes minutes -->
 
-What is only parsed must exist and take these options, or compile.
+What is only parsed must exist and take these options, or compile. A `text` block below
+`<!-- example: prints -->` has lines that the last command before it prints.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from experiments.paths import ROOT
 
 PAGES = ("README.md", "ARCHITECTURE.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")))
 SHELL, PYTHON = ("sh", "bash"), ("python",)
-OTHERS = ("", "console", "yaml", "{toctree}")
+OTHERS = ("", "console", "text", "yaml", "{toctree}")
 FENCE = re.compile(r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[^\s`]*)(?P<rest>.*)$")
+PRINTS = "<!-- example: prints -->"
 MARKER = re.compile(r'^<!-- example: only parsed(?: "(?P<begin>[^"]+)")?: (?P<why>.+) -->$')
 
 
@@ -35,6 +37,7 @@ class Block:
         language: in lower case; "" where the fence names none.
         text: what is between the fences.
         marks: beginning of a command ("" for all of the block) -> why it is only parsed.
+        printed_by: the command whose output it shows, "" for none.
     """
 
     page: str
@@ -42,6 +45,7 @@ class Block:
     language: str
     text: str
     marks: dict[str, str] = field(default_factory=dict)
+    printed_by: str = ""
 
     @property
     def name(self) -> str:
@@ -53,26 +57,31 @@ class Block:
         return not any(command.startswith(begin) for begin in self.marks)
 
 
-def blocks_of(page: str, text: str | None = None) -> list[Block]:
+def blocks_of(page: str, given: str | None = None) -> list[Block]:
     """Return the fenced blocks of a page.
 
     Raises:
         ValueError: a fence is not closed, or a marker has no block right after it.
     """
-    lines = ((ROOT / page).read_text(encoding="utf-8") if text is None else text).splitlines()
+    lines = ((ROOT / page).read_text(encoding="utf-8") if given is None else given).splitlines()
     found: list[Block] = []
     marks: dict[str, str] = {}
-    place = 0
+    place, shown, last = 0, "", ""
     while place < len(lines):
         if marker := MARKER.match(lines[place].strip()):
             marks[marker["begin"] or ""] = marker["why"]
+        elif lines[place].strip() == PRINTS:
+            shown = last
         elif opening := FENCE.match(lines[place]):
             end = _end(page, lines, place, opening["fence"])
             body = "\n".join(
                 line.removeprefix(opening["indent"]) for line in lines[place + 1 : end]
             )
-            found.append(Block(page, place + 1, opening["language"].lower(), f"{body}\n", marks))
-            place, marks = end, {}
+            language, text = opening["language"].lower(), f"{body}\n"
+            found.append(Block(page, place + 1, language, text, marks, shown))
+            if language in SHELL:
+                last = commands_of(text)[-1]
+            place, marks, shown = end, {}, ""
         elif lines[place].strip() and marks:
             raise ValueError(f"{page}:{place + 1}: a marker stands right above its block")
         elif lines[place].strip().startswith("<!-- example"):

@@ -32,6 +32,7 @@ TRIPTYCH = ("triptych", ".venv/bin/triptych")
 INTERPRETERS = ("python", "python3", ".venv/bin/python")
 SHELL_BLOCKS = list(all_blocks(*SHELL))
 PYTHON_BLOCKS = list(all_blocks(*PYTHON))
+READ_BY_COMMANDS = ("docs/tutorial-serving.md",)
 FILES = [block for block in PYTHON_BLOCKS if block.text.startswith('"""')]
 SNIPPETS = [block for block in PYTHON_BLOCKS if block not in FILES]
 RUN = {
@@ -45,10 +46,26 @@ RUN = {
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of all commands: folders of their own for what they write."""
+    """The environment of all commands: folders of their own for what they write.
+
+    What the commands of a page read, its Python has written by then.
+    """
     home = tmp_path_factory.mktemp("pages")
     places = {f"TRIPTYCH_{name}": str(home / name.lower()) for name in ("RESULTS", "BUILD")}
-    return os.environ | places | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | places | {"PYTHONPATH": str(ROOT)}
+    for page in READ_BY_COMMANDS:
+        path = home / f"{Path(page).stem}.py"
+        path.write_text(snippets_of(page))
+        finish([sys.executable, str(path)], ROOT, environment)
+    return environment
+
+
+def snippets_of(page: str) -> str:
+    """Return the Python of a page as one file, in which lines have their numbers of the page."""
+    lines: list[str] = []
+    for block in (block for block in SNIPPETS if block.page == page and block.is_run()):
+        lines += [""] * (block.line - len(lines)) + block.text.splitlines()
+    return "\n".join(lines) + "\n"
 
 
 def finish(words: list[str], where: Path, environment: dict[str, str]) -> str:
@@ -69,6 +86,17 @@ def test_commands_run(command: str, shared: dict[str, str]) -> None:
     elif words[0] in INTERPRETERS:
         words = [sys.executable, *words[1:]]
     assert finish(words, ROOT, shared).strip(), "prints nothing"
+
+
+@pytest.mark.extensive
+@pytest.mark.parametrize(
+    "block", [b for b in all_blocks("text") if b.printed_by], ids=lambda b: b.name
+)
+def test_what_pages_show_is_what_is_printed(block, shared: dict[str, str]) -> None:
+    words = [sys.executable, "-m", "experiments.cli", *shlex.split(block.printed_by)[1:]]
+    printed = {" ".join(line.split()) for line in finish(words, ROOT, shared).splitlines()}
+    wanted = [" ".join(line.split()) for line in block.text.splitlines() if line.strip()]
+    assert [line for line in wanted if line not in printed] == []
 
 
 @pytest.mark.parametrize("block", SHELL_BLOCKS, ids=lambda block: block.name)
@@ -166,11 +194,8 @@ def test_files_run_on_their_own(block, shared: dict[str, str], tmp_path: Path) -
 @pytest.mark.parametrize("page", sorted({block.page for block in SNIPPETS if block.is_run()}))
 def test_snippets_run_page_by_page(page: str, shared: dict[str, str], tmp_path: Path) -> None:
     """One after another, each in the namespace that the ones before have left."""
-    lines: list[str] = []
-    for block in (block for block in SNIPPETS if block.page == page and block.is_run()):
-        lines += [""] * (block.line - len(lines)) + block.text.splitlines()
     path = tmp_path / f"{Path(page).stem.replace('-', '_')}_md.py"
-    path.write_text("\n".join(lines) + "\n")  # lines have their numbers of the page
+    path.write_text(snippets_of(page))
     finish([sys.executable, str(path)], ROOT, shared)
 
 
