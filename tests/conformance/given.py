@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from experiments.conform import GIVEN
+from experiments.laws import GIVEN
 from experiments.own import names_in
 from policies.congestion.base import CONTROLLERS, Controller
 from policies.ordering.base import ORDERS

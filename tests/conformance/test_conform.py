@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.conform import Law, laws_of, lines_of, read
+from experiments.laws import Law, laws_of, lines_of, read
 from experiments.paths import ROOT
 from experiments.problems import InputError
 
@@ -125,6 +125,15 @@ def test_what_cannot_be_judged_is_refused_with_the_reason(case: str, tmp_path: P
     text, reason = REFUSED[case]
     with pytest.raises(InputError, match=reason):
         laws_of(written(tmp_path, text))
+
+
+@pytest.mark.extensive
+def test_a_policy_that_does_not_end_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.laws.TIMEOUT_S", 0.5)
+    with pytest.raises(InputError, match="does not end within"):
+        laws_of(written(tmp_path, "import time\ntime.sleep(600)\n"))
 
 
 def test_an_absent_file_and_a_bad_rule_are_refused(tmp_path: Path) -> None:
