@@ -11,7 +11,14 @@ from experiments.manifest import Manifest
 from experiments.paths import results_root
 from experiments.plan import Plan
 from experiments.problems import InputError
-from experiments.reproduce import Options, check_writable, compute_missing, executor_for, say
+from experiments.reproduce import (
+    Options,
+    check_writable,
+    compute_missing,
+    executor_for,
+    lacks_of,
+    say,
+)
 from experiments.store import Store
 from experiments.tables import Results, collect
 from policies.registry import Registry
@@ -70,11 +77,10 @@ def computed(plan: Plan, options: Options, run: bool) -> tuple[Results, bool]:
     if run:
         check_writable(store)
         with executor_for(options, [plan], store) as executor:
-            tally, lacks = compute_missing(plan, store, executor, options)
-        failed = tally.failed
+            failed = compute_missing(plan, store, executor, options).failed
         for run_id, reason in failed.items():
             say(f"failed {run_id[:12]}: {reason}")
-        if lacks:
+        if lacks := lacks_of(plan):
             say(f"{plan.manifest.id}: needs {', '.join(lacks)}; nothing was run")
     results = collect(plan, store)
     if not run and (lacking := len(plan.runs) - len(results.run_ids)):

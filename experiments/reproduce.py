@@ -72,17 +72,14 @@ def todo_of(plan: Plan, store: Store, options: Options) -> tuple[list[RunSpec], 
 
 def reproduce(plan: Plan, store: Store, executor: Executor | None, options: Options) -> Outcome:
     """Compute one experiment, then `finish` it."""
-    tally, lacks = compute_missing(plan, store, executor, options)
-    return finish(plan, store, tally, lacks)
+    tally = compute_missing(plan, store, executor, options)
+    return finish(plan, store, tally, lacks_of(plan))
 
 
-def compute_missing(
-    plan: Plan, store: Store, executor: Executor | None, options: Options
-) -> tuple[Tally, tuple[str, ...]]:
-    """Compute the runs of a plan that are to be done; return the tally and what is lacking."""
+def compute_missing(plan: Plan, store: Store, executor: Executor | None, options: Options) -> Tally:
+    """Compute the runs of a plan that are to be done, unless it lacks what it needs."""
     todo, tally = todo_of(plan, store, options)
-    lacks = lacks_of(plan)
-    if todo and not lacks and executor is not None:
+    if todo and not lacks_of(plan) and executor is not None:
         label = f"{plan.manifest.id} ({plan.size})"
         alone = ", one at a time, for they time this machine" if is_exclusive(todo[0]) else ""
         say(f"{label}: {len(todo)} runs to do, {len(plan.runs) - len(todo)} there already{alone}")
@@ -98,7 +95,7 @@ def compute_missing(
         tally = Tally(new.done, tally.cached + new.cached, tally.stale, new.failed)
         if options.refresh:
             tally.stale = 0
-    return tally, lacks
+    return tally
 
 
 def finish(plan: Plan, store: Store, tally: Tally, lacks: tuple[str, ...]) -> Outcome:
