@@ -6,7 +6,7 @@ BENCH ?= *
 EMULATION := bpf bpftool clang ethtool gcc ifconfig ip iperf3 mn ping tc
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce vllm test test-fast bench lint docs lock clean
+.PHONY: help reproduce vllm test test-fast bench lint docs claims lock clean
 
 help:
 	@echo 'make reproduce      every experiment at quick size, then build/report.html'
@@ -16,6 +16,7 @@ help:
 	@echo 'make bench BENCH=G  benchmarks whose names match the glob G; build/bench.json'
 	@echo 'make lint           ruff and pyright'
 	@echo 'make docs           build/docs/index.html'
+	@echo "make claims         README's table of claims, from what is recorded"
 	@echo 'make lock           resolve anew: constraints.txt and environment.yml'
 	@echo 'make clean          remove build/ and caches; results/ and .venv stay'
 
@@ -53,6 +54,10 @@ lint:
 docs:
 	@$(SETUP) venv --groups docs
 	$(BIN)/sphinx-build -W -q -b html docs build/docs
+
+claims:
+	@$(SETUP) venv
+	$(BIN)/python -m experiments.pages --readme
 
 lock:
 	@$(SETUP) lock

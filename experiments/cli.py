@@ -12,6 +12,7 @@ import typer
 
 from experiments import datapath
 from experiments.calibrate import calibrate
+from experiments.conform import conform
 from experiments.paths import build_root, results_root
 from experiments.problems import InputError
 from policies.registry import BrokenSourceError
@@ -31,6 +32,7 @@ app = typer.Typer(
 
 app.add_typer(datapath.app, name="datapath")
 app.command()(calibrate)
+app.command()(conform)
 
 SizeName = Literal["quick", "standard", "paper"]
 Names = Annotated[
@@ -144,20 +146,25 @@ def compare(
     metric: Annotated[list[str] | None, typer.Option(help="only these metrics")] = None,
     plugin: Plugins = None,
     set_: Set = None,
+    run: Annotated[bool, typer.Option("--run", help="compute first what is missing")] = False,
     json: Json = False,
 ) -> None:
-    """Put policies side by side on one sweep, paired by point and seed."""
+    """Put policies side by side on one sweep, paired by point and seed; --plugin adds yours."""
     from experiments.compare import comparison, print_comparison
+    from experiments.own import beside_ours, computed
     from experiments.plan import make_plan, parse_overrides
-    from experiments.store import Store
-    from experiments.tables import collect
 
-    _load_plugins(plugin)
-    plan = make_plan(_manifest_or_file(name), size, parse_overrides(set_ or []))
-    rows = comparison(collect(plan, Store(results_root())), baseline, metric)
+    manifest, options = _manifest_or_file(name), _options(None, False, None, False, plugin, None)
+    given = parse_overrides(set_ or [])
+    given = beside_ours(manifest, size, given, options.plugins, baseline)
+    results, failed = computed(make_plan(manifest, size, given), options, run)
+    rows = comparison(results, baseline, metric)
     if json:
-        return _print_json({"schema": 1, "rows": [row.as_json() for row in rows]})
-    print_comparison(rows)
+        _print_json({"schema": 1, "rows": [row.as_json() for row in rows]})
+    else:
+        print_comparison(rows)
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command()

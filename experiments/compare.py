@@ -103,9 +103,9 @@ def better(metrics: Mapping[str, str]) -> dict[str, Better]:
 
 def print_comparison(rows: Sequence[Row]) -> None:
     """Print the rows as a table on standard output."""
-    from rich.console import Console
+    from experiments.display import console
 
-    Console().print(as_table(rows))
+    console().print(as_table(rows))
 
 
 def as_table(rows: Sequence[Row]) -> Table:

@@ -41,7 +41,7 @@ def experiments_table(
             " / ".join(duration(entry.seconds[name]) for name in SIZES),
             Text(count, style=STATE_STYLE.get(state.word, "dim")),
         )
-    _console().print(table)
+    console().print(table)
 
 
 def claims_table(checks: Sequence[Check]) -> None:
@@ -55,10 +55,10 @@ def claims_table(checks: Sequence[Check]) -> None:
         name = f"{check.manifest.id}#{check.claim.id}"
         sentence = check.sentence().rsplit(":", 1)[0]
         table.add_row(name, check.claim.statement, sentence, Text(verdict, style=style))
-    _console().print(table)
+    console().print(table)
 
 
-def _console() -> Console:
+def console() -> Console:
     """Return a console that does not cut lines where the output is not a terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=200)

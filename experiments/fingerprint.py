@@ -2,8 +2,8 @@
 
 Read from the text (also imports inside functions), so nothing is imported. Files of a folder
 `source` beside a module, such as C++ templates, belong to it, and so do weights and rules that its
-text names (`"gentle.rule"`) and a folder beside it, or beside a module of a neighbouring package,
-holds. Libraries are not part of it: their versions are in the run's provenance.
+text names (`"gentle.rule"`) and its folder, a folder beside it or beside a module of a neighbouring
+package holds. Libraries are not part of it: their versions are in the run's provenance.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def imports_of(path: Path) -> list[Path]:
 
 
 def data_of(path: Path) -> set[Path]:
-    """Return the data files that the text of `path` names, from folders beside it or a neighbour.
+    """Return the data files that the text of `path` names.
 
-    A neighbour is a package in the same package.
+    They lie beside it, or in a folder beside it or a neighbour, a package in the same package.
     """
     names = _data_names(path, path.stat().st_mtime_ns)
     if not names:
         return set()
-    folders, home = set(path.parent.glob("*/")), path.parent.parent
+    folders, home = {path.parent, *path.parent.glob("*/")}, path.parent.parent
     if home.is_relative_to(ROOT) and home != ROOT:
         folders.update(home.glob("*/*/"))
     files = (folder / name for folder in folders for name in names)

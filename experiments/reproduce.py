@@ -91,11 +91,11 @@ def reproduce(
     with Drawing(_artists(options, len(plans)), options.plugins) as drawing:
         for place, plan in enumerate(plans):
             if not last[place]:
-                tally = _computed(plan, store, executor, options)
+                tally = compute_missing(plan, store, executor, options)
                 outcomes[place] = _finished(plan, store, tally, drawing)
         drawing.wait()
         timed = [place for place, alone in enumerate(last) if alone]
-        tallies = [_computed(plans[place], store, executor, options) for place in timed]
+        tallies = [compute_missing(plans[place], store, executor, options) for place in timed]
         for place, tally in zip(timed, tallies, strict=True):
             outcomes[place] = _finished(plans[place], store, tally, drawing)
     return [outcomes[place] for place in range(len(plans))]
@@ -112,8 +112,8 @@ def _artists(options: Options, figures: int) -> int:
     return options.workers or len(os.sched_getaffinity(0))
 
 
-def _computed(plan: Plan, store: Store, executor: Executor | None, options: Options) -> Tally:
-    """Compute what is missing of one experiment."""
+def compute_missing(plan: Plan, store: Store, executor: Executor | None, options: Options) -> Tally:
+    """Compute the runs of a plan that are to be done, unless it lacks what it needs."""
     todo, tally = todo_of(plan, store, options)
     if not todo or executor is None or lacks_of(plan):
         return tally

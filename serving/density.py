@@ -15,6 +15,7 @@ from sim.gpu.hardware import Gpu
 from sim.gpu.models import LlmShape
 
 
+# paper: blendserve 4
 @dataclass(frozen=True)
 class ResourceModel:
     """Seconds of compute per token and of memory per KV token read, for one model on one GPU.
@@ -47,6 +48,7 @@ class ResourceModel:
         return (p * d + 0.5 * d * d) * self.memory_s_per_kv_token
 
 
+# paper: blendserve 4
 def ratio(comp_s: NDArray[np.float64], mem_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the density Comp / Mem; infinite where nothing is read, 0 where both are 0."""
     comp_s, mem_s = np.asarray(comp_s, np.float64), np.asarray(mem_s, np.float64)

@@ -20,6 +20,7 @@ from serving.tree import PrefixTree, subtree_sums
 ESTIMATORS = ("oracle", "mean", "sample")
 
 
+# paper: blendserve 5.4
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """Estimated lengths, and what had to be run to get them.
@@ -56,6 +57,7 @@ def mean(workload: Workload, factor: float = 1.0) -> Estimate:
     return Estimate(output, np.empty(0, np.int64))
 
 
+# paper: blendserve 5.1
 def sample(workload: Workload, tree: PrefixTree, p: float, rng: np.random.Generator) -> Estimate:
     """Return subtree means of a random sample, at least one request drawn.
 
@@ -77,6 +79,7 @@ def sample(workload: Workload, tree: PrefixTree, p: float, rng: np.random.Genera
     return Estimate(output, drawn)
 
 
+# paper: blendserve 5.1
 def _subtree_means(
     tree: PrefixTree, drawn: NDArray[np.int64], lengths: NDArray[np.float64]
 ) -> NDArray[np.float64]:

@@ -35,6 +35,7 @@ from sim.gpu.hardware import gpu_named
 from sim.gpu.models import model_named
 
 
+# paper: blendserve 6.2
 def _counts(
     draws: list[Draws],
     n: int,
@@ -77,6 +78,7 @@ def _own_sharing(compute: Draws, block_tokens: int, wanted: float) -> str:
     return f"; {compute.source.name} alone shares {own:.2f}" if own > wanted else ""
 
 
+# paper: blendserve 6.2
 def blend(
     density: float,
     sharing: float,

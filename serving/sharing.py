@@ -17,6 +17,7 @@ from serving.pool import RequestPool
 from serving.tree import PrefixTree, subtree_distinct_blocks, subtree_sums
 
 
+# paper: blendserve 3.3; blendserve fig 9
 def max_saved_tokens(pool: RequestPool) -> int:
     """Return the largest number of prompt tokens that prefix hits can save."""
     if pool.block_ids.size == 0:
@@ -71,6 +72,7 @@ def apportioned_tokens(pool: RequestPool) -> NDArray[np.float64]:
     return blocks + (pool.prompt_tokens - pool.blocks_per_request * pool.block_tokens)
 
 
+# paper: blendserve 5.1
 def node_density(
     tree: PrefixTree,
     pool: RequestPool,
@@ -92,6 +94,7 @@ def node_density(
     return ratio(resources.comp_s(computed), memory)
 
 
+# paper: blendserve 3.3
 def pool_density(
     pool: RequestPool, output: NDArray[np.integer], saved_tokens: int, resources: ResourceModel
 ) -> float:

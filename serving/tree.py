@@ -70,6 +70,7 @@ class PrefixTree:
             raise ValueError(f"prefix tree: broken invariants: {', '.join(broken)}")
 
 
+# paper: blendserve 5.1
 def build_tree(pool: RequestPool) -> PrefixTree:
     """Return the prefix tree of `pool`."""
     n, ids, offsets = len(pool), pool.block_ids, pool.block_offsets
@@ -164,6 +165,7 @@ def subtree_distinct_blocks(
     return values
 
 
+# paper: blendserve 5.1
 def dfs_order(
     tree: PrefixTree,
     node_key: NDArray[np.float64] | None = None,

@@ -70,6 +70,7 @@ class Progress:
     best_ns: float
 
 
+# paper: bolt 3.2.2
 def tune(
     operator: Operator,
     library: TemplateLibrary,

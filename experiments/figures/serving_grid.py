@@ -31,6 +31,7 @@ LINES = (("#2b7cc0", "s"), ("#d55e00", "o"), ("#0d9a73", "^"))
 Printed = Mapping[tuple[float, float], float]
 
 
+# paper: blendserve 6.5
 def draw_grid(results: Results, printed: Printed) -> Figure:
     """Draw our cells, with `printed` the paper's and the difference, then gains over density."""
     import numpy as np

@@ -28,6 +28,7 @@ SECOND = 1_000_000_000
 LUCK = ("capacity", "rtt_ms", "queue", "loss", "jitter_ms", "start_spread_ms")
 
 
+# paper: symbolicpcc bandwidth; symbolicpcc latency; symbolicpcc queue; symbolicpcc loss
 def scenario_of(config: CongestionConfig, policy: str, seed: int) -> Scenario:
     """Return the scenario: link 0 is the bottleneck, the policy's flows come first.
 
@@ -73,6 +74,7 @@ def _ns(seconds: float) -> int:
     return round(seconds * SECOND)
 
 
+# paper: symbolicpcc dynamics
 def _capacity(config: CongestionConfig) -> links.Capacity:
     wanted = config.capacity
     if isinstance(wanted, ConstantCapacity):
@@ -118,6 +120,7 @@ def _packets(config: CongestionConfig, wanted: QueueLimit) -> int:
     return max(1, round(size / config.packet_bytes))
 
 
+# paper: symbolicpcc loss; symbolicpcc lossy trace
 def _loss(config: CongestionConfig) -> links.Loss | None:
     wanted = config.loss
     if isinstance(wanted, BernoulliLoss):

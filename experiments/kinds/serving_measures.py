@@ -94,6 +94,7 @@ def plan(case: Case, order: RequestOrder) -> tuple[Estimate, PoolView, Plan]:
     return estimate, view, order.plan(view, stream(case.seed, case.identity, "order"))
 
 
+# paper: blendserve 3.3; blendserve 6.2
 def optimum_s(costs: StepCosts, compute_s: float, memory_s: float) -> float:
     """Return the overlap model's time for the two amounts, in seconds: the practical optimum.
 
@@ -108,6 +109,7 @@ def optimum_s(costs: StepCosts, compute_s: float, memory_s: float) -> float:
     return combine(costs.overlap_code, costs.overlap_numbers, compute_s, memory_s)
 
 
+# paper: blendserve fig 9
 def metrics(case: Case, estimate: Estimate, result: EngineResult) -> dict[str, Any]:
     """Return the metrics of one run; requests that were rejected count nowhere but there.
 

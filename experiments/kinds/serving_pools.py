@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from experiments.kinds.serving_workloads import (
     REAL_SOURCES,
     AdversarialWorkload,
     ClientsWorkload,
+    FileWorkload,
     MixWorkload,
     SourceWorkload,
     StandinWorkload,
@@ -18,13 +21,15 @@ from serving.mixes import alone, blend
 from serving.pool import Workload
 from serving.sources import COMPUTE_SOURCES, SOURCES, RealLengths, Source
 from serving.standins import STANDINS
-from serving.traces.catalog import TRACES, load_trace, missing_message
+from serving.traces.base import Trace
+from serving.traces.catalog import READERS, TRACES, load_file, load_trace, missing_message
 from serving.traces.clients import CLIENTS, clients_missing_message, load_clients
 from serving.traces.servegen import draw_pool
 from sim.streams import stream
 
 AnyWorkload = (
     TraceWorkload
+    | FileWorkload
     | StandinWorkload
     | MixWorkload
     | SourceWorkload
@@ -57,16 +62,23 @@ def make_workload(wanted: AnyWorkload, seed: int, block_tokens: int) -> Workload
         if size is None:
             raise ValueError(f"workload: say how many requests stand in for {wanted.name!r}")
         return STANDINS[wanted.name](size, block_tokens, rng)
-    return _window(wanted, block_tokens, rng)
+    if isinstance(wanted, FileWorkload):
+        trace = load_file(Path(wanted.path), READERS[wanted.format], wanted.sha256)
+        origin = f"file {Path(wanted.path).name} ({wanted.format})"
+    else:
+        trace = load_trace(wanted.name, wanted.sha256)
+        origin = f"{TRACES[wanted.name].published}: {wanted.name}"
+    return _window(trace, origin, wanted.requests, block_tokens, rng)
 
 
-def _window(wanted: TraceWorkload, block_tokens: int, rng: np.random.Generator) -> Workload:
-    trace = load_trace(wanted.name, wanted.sha256)
-    whole = trace.workload(block_tokens, f"{TRACES[wanted.name].published}: {wanted.name}")
-    if wanted.requests is None or wanted.requests >= len(whole.pool):
+def _window(
+    trace: Trace, origin: str, requests: int | None, block_tokens: int, rng: np.random.Generator
+) -> Workload:
+    whole = trace.workload(block_tokens, origin)
+    if requests is None or requests >= len(whole.pool):
         return whole
-    start = int(rng.integers(0, len(whole.pool) - wanted.requests + 1))
-    return whole.subset(np.arange(start, start + wanted.requests))
+    start = int(rng.integers(0, len(whole.pool) - requests + 1))
+    return whole.subset(np.arange(start, start + requests))
 
 
 def _compute_source(wanted: MixWorkload) -> Source | RealLengths:

@@ -53,6 +53,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+# paper: blendserve 6.1
 def with_engine_of(config: ServingConfig, order: type) -> ServingConfig:
     """Return the configuration with the engine that the order stands for."""
     preset = getattr(order, "engine", None)

@@ -5,6 +5,7 @@ Apart from `serving_pools`, which needs numba: configurations are settled where 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from experiments.kinds.serving_workloads import REAL_SOURCES
@@ -23,6 +24,8 @@ def settled(workload: dict[str, Any]) -> dict[str, Any]:
     found = with_digest(workload)
     if found is not None:
         return found
+    if workload["kind"] == "file":
+        raise ValueError(f"workload.path: there is no file {workload['path']}")
     if workload["kind"] == "clients":
         raise ValueError(clients_missing_message(workload["name"]))
     if not TRACES[workload["name"]].has_standin:
@@ -39,6 +42,9 @@ def with_digest(workload: dict[str, Any]) -> dict[str, Any] | None:
     if workload["kind"] == "trace":
         path = locate(workload["name"])
         return path and {**workload, "sha256": workload.get("sha256") or digest(path)}
+    if workload["kind"] == "file":
+        path = Path(workload["path"])
+        return {**workload, "sha256": digest(path)} if path.is_file() else None
     if workload["kind"] == "clients":
         path = locate_clients(workload["name"])
         return path and {**workload, "sha256": workload.get("sha256") or clients_digest(path)}

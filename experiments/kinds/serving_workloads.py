@@ -17,9 +17,11 @@ from sim.gpu.models import model_named
 
 MIX_BLOCK_TOKENS = 8
 USUAL_BLOCK_TOKENS = 16
+MOONCAKE_BLOCK_TOKENS = TRACES["mooncake-conversation"].block_tokens
 MAX_REQUESTS = 5_000_000
 SHA256 = "^[0-9a-f]{64}$"
 
+Format = Literal["jsonl", "mooncake", "azure", "vidur", "burstgpt"]
 SourceName = Literal["burstgpt", "azure", "sharegpt", "wildchat"]
 REAL_SOURCES: dict[str, SourceName] = {
     "azure-code-2023": "azure",
@@ -71,6 +73,33 @@ class TraceWorkload(Config):
     def identity(self) -> dict[str, Any]:
         """Return what the workload's chance depends on."""
         return self.model_dump()
+
+
+class FileWorkload(Config):
+    """Requests of a file of the user's own, whole or a random window of it."""
+
+    kind: Literal["file"]
+    path: str = Field(description="The file; a relative path begins where the command is run.")
+    format: Format = Field(default="jsonl", description="What it looks like.")
+    requests: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_REQUESTS,
+        description="Length of a window drawn by the seed; all if null.",
+    )
+    sha256: str | None = Field(
+        default=None,
+        pattern=SHA256,
+        description="Digest of the file; filled in when resolved.",
+    )
+
+    def usual_block_tokens(self) -> int:
+        """Return the usual 16; Mooncake's blocks where its format has hashes of them."""
+        return MOONCAKE_BLOCK_TOKENS if self.format == "mooncake" else USUAL_BLOCK_TOKENS
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the workload's chance depends on: the content, wherever it lies."""
+        return self.model_dump(exclude={"path"})
 
 
 class StandinWorkload(Config):
@@ -215,6 +244,7 @@ class AdversarialWorkload(Config):
 
 Workloads = Annotated[
     TraceWorkload
+    | FileWorkload
     | StandinWorkload
     | MixWorkload
     | SourceWorkload

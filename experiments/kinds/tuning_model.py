@@ -57,6 +57,7 @@ class TuningModelConfig(NetworkConfig):
     )
 
 
+# paper: bolt fig 10
 @register("tuning-model")
 class TuningModel:
     """Compares searches by what a whole network gains, and how long that takes."""

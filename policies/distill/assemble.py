@@ -18,6 +18,7 @@ MOST_PATH, MOST_TOTAL = 60, 150
 DECIDER = "decider"
 
 
+# paper: symbolicpcc decider
 def assemble(
     name: str,
     decider: Decider | None,

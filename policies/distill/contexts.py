@@ -140,6 +140,7 @@ def columns(conditions: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.floa
     return found
 
 
+# paper: symbolicpcc clustering
 def find_contexts(
     conditions: Mapping[str, NDArray[Any]],
     share: NDArray[Any],

@@ -109,6 +109,7 @@ class Accuracy(NamedTuple):
     matrix: NDArray[np.float64]
 
 
+# paper: symbolicpcc decider
 def fit_decider(
     rollouts: Rollouts,
     labels_of_links: NDArray[Any],

@@ -74,6 +74,7 @@ class Distilled:
         return tuple(one.share for one in self.rounds)
 
 
+# paper: symbolicpcc distillation
 def distil(
     config: DistilConfig,
     teacher: Network,

@@ -40,6 +40,7 @@ class Task:
     seed: int
 
 
+# paper: symbolicpcc distillation
 def fit(rollouts: Rollouts, config: DistilConfig, round_: int, context: int) -> Front:
     """Return the candidates for one context, or for any.
 

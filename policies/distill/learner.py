@@ -89,6 +89,7 @@ class Rollout(RolloutBuffer):
             yield RolloutBufferSamples(*(column[chosen] for column in columns))
 
 
+# paper: symbolicpcc teacher
 class Learner(PPO):
     """A teacher in training.
 

@@ -214,6 +214,7 @@ class _Recorder:
         return np.where(self.by_teacher, labels, self.actor.act(batch))
 
 
+# paper: symbolicpcc roll-outs
 def collect(
     world: World,
     teacher: Policy,

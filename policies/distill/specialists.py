@@ -31,6 +31,7 @@ CONTEXTS = "contexts.json"
 WEIGHTS = "specialist_{}.safetensors"
 
 
+# paper: symbolicpcc specialists
 def train_specialists(
     contexts: Sequence[Context],
     config: TeacherConfig,

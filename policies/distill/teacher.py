@@ -47,6 +47,7 @@ class Trained:
         return next(row for row in self.rows if row.steps == self.best_steps)
 
 
+# paper: symbolicpcc teacher
 def train(
     config: TeacherConfig,
     folder: Path,

@@ -13,6 +13,7 @@ from serving.sharing import node_density
 from serving.tree import PrefixTree, build_tree, dfs_order
 
 
+# paper: blendserve 5.2; blendserve alg 1
 @dataclass(frozen=True, eq=False)
 class Densities:
     """A pool's tree, with what each request takes if it shares nothing.

@@ -44,6 +44,7 @@ FOREVER = 1 << 40
 LEAST_TOKENS = 256  # below it, a wrong guess moves less KV memory than a usual prompt holds
 
 
+# paper: blendserve 5.3
 @numba.njit(cache=True)
 def split_memory(
     memory: float, rho_left: float, rho_right: float, rho_root: float
@@ -86,11 +87,13 @@ def decode_requests(memory: float, prompt: float, output: float, kv_per_token: f
     return memory / ((prompt + 0.5 * output) * kv_per_token)
 
 
+# paper: blendserve alg 3
 def prefill_tokens_per_step(requests: float, prompt: float, output: float) -> float:
     """Return C = N p / d, the chunked-prefill tokens per step that keep N requests running."""
     return requests * prompt / output
 
 
+# paper: blendserve alg 3
 @numba.njit(cache=True)
 def prefill_budget(share_tokens: float, prompt: int, output: float) -> int:
     """Return C of a side in millionths of a token; an output below one token counts as one."""
@@ -162,6 +165,7 @@ def steps_to_credit(
     return 0 if soonest == FOREVER else max(1, soonest)
 
 
+# paper: blendserve 5.3
 class DualScan:
     """A `TwoEnded` plan as an adaptive one: slow, readable, and what the kernel must equal."""
 

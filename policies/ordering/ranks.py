@@ -67,6 +67,7 @@ class _Load:
         return own / whole if known else 1.0
 
 
+# paper: blendserve 5.5
 def cut_plan(
     plan: Plan, view: PoolView, run_first: NDArray[np.int64], ranks: int
 ) -> list[RankShare]:

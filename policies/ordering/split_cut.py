@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from serving.tree import PrefixTree
 
 
+# paper: blendserve alg 2
 def cut_into_units(tree: PrefixTree, block_tokens: int, budget_tokens: int) -> NDArray[np.bool_]:
     """Return bool[k + n], the items to cut loose; their cost in tokens is within the budget."""
     above = np.r_[tree.parent, tree.node_of_request]

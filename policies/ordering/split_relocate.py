@@ -30,6 +30,7 @@ from serving.tree import PrefixTree, dfs_order, nothing_loose, subtree_sums
 ROUNDS = 5
 
 
+# paper: blendserve 5.2
 def relocate_outliers(densities: Densities, budget_tokens: int) -> NDArray[np.bool_]:
     """Return bool[k + n], the items to cut loose; their cost in tokens is within the budget."""
     tree, left = densities.tree, budget_tokens

@@ -23,6 +23,7 @@ class Operations:
     worst_path: int
 
 
+# paper: symbolicpcc complexity
 def operations(rule: Rule) -> Operations:
     """Return what a rule costs."""
     total = sum(not isinstance(node, If | Number | Variable) for node in walk(rule.body))

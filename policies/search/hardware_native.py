@@ -11,6 +11,7 @@ from tuning.operators import Operator
 from tuning.space import Measurement, Space, best_of
 
 
+# paper: bolt 3.2.2
 @register("hardware_native")
 class HardwareNative:
     """Bolt section 3.2.2: no cost model, no per-shape space; best guesses first."""

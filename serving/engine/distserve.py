@@ -84,6 +84,7 @@ class DisaggregatedResult:
     steps: NDArray[np.int64]
 
 
+# paper: blendserve fig 8
 def simulate_disaggregated(
     workload: Workload,
     estimate: Estimate,

@@ -37,6 +37,7 @@ class RanksResult:
         return float(self.makespan_ns.mean() / longest) if longest else 1.0
 
 
+# paper: blendserve 5.5
 def simulate_ranks(
     workload: Workload,
     estimate: Estimate,

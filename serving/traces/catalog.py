@@ -97,6 +97,14 @@ _TABLE = (
         has_standin=False,
     ),
 )
+READERS = {
+    "jsonl": jsonl.load,
+    "mooncake": mooncake.load,
+    "azure": azure.load,
+    "vidur": vidur.load,
+    "burstgpt": burstgpt.load,
+}
+"""Formats that a file of the user's own may have."""
 TRACES = {entry.name: entry for entry in _TABLE}
 
 
@@ -141,6 +149,19 @@ def digest(path: Path) -> str:
     return _digest(path, stat.st_mtime_ns, stat.st_size)
 
 
+def load_file(path: Path, load: Callable[[Path], Trace], sha256: str | None = None) -> Trace:
+    """Read a file by one of `READERS`.
+
+    Raises:
+        TraceError: absent, malformed, or not the file with that `sha256`.
+    """
+    if not path.is_file():
+        raise TraceError(path, None, None, "there is no such file")
+    if sha256 is not None and digest(path) != sha256:
+        raise TraceError(path, None, None, "has changed: its SHA-256 is not that of this run")
+    return load(path)
+
+
 def load_trace(name: str, sha256: str | None = None) -> Trace:
     """Read the trace `name`.
 
@@ -150,6 +171,4 @@ def load_trace(name: str, sha256: str | None = None) -> Trace:
     path = locate(name)
     if path is None:
         raise TraceError(data_folder() / entry_named(name).path, None, None, missing_message(name))
-    if sha256 is not None and digest(path) != sha256:
-        raise TraceError(path, None, None, "has changed: its SHA-256 is not that of this run")
-    return entry_named(name).load(path)
+    return load_file(path, entry_named(name).load, sha256)

@@ -75,6 +75,7 @@ def test_an_overridden_sweep_draws(results: Results, tmp_path: Path) -> None:
     drawn(results_of(name, tmp_path / "store", overrides=changed), tmp_path / "out")
 
 
+# paper: symbolicpcc bandwidth; symbolicpcc latency; symbolicpcc queue; symbolicpcc loss
 @pytest.mark.parametrize(
     ("name", "curves"),
     [

@@ -118,6 +118,7 @@ def test_every_queue_and_delayed_acks_run(queue: dict[str, Any], ack_every: int)
     assert found["queue_delay_ms"] < 200
 
 
+# paper: symbolicpcc lossy trace
 @pytest.mark.parametrize(
     "loss",
     [
@@ -153,6 +154,7 @@ def test_a_longer_round_trip_is_the_flows_own() -> None:
     assert [scenario.return_delay_ns(f) for f in scenario.flows] == [15_000_000, 75_000_000]  # type: ignore[arg-type]
 
 
+# paper: symbolicpcc dynamics
 def test_the_rise_after_a_step_is_at_most_the_time_until_the_next() -> None:
     small: dict[str, Any] = {"capacity": STEPS, "queue": {"kind": "drop_tail", "packets": 5}}
     assert measure("oracle", **small)["rise_s"] == 3.0  # 7.5 of 10 Mbit/s, for ever

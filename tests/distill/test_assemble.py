@@ -62,6 +62,7 @@ def actions(rule: Rule, table: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(RuleActor(rule).policy(table))
 
 
+# paper: symbolicpcc decider
 @given(seed=st.integers(0, 10_000), leaves=st.integers(1, 8), branches=st.integers(2, 5))
 def test_it_is_the_branch_that_the_decider_names(seed: int, leaves: int, branches: int) -> None:
     rng = np.random.default_rng(seed)

@@ -62,6 +62,7 @@ def divisions(draw: st.DrawFn) -> tuple[Context, ...]:
 VALUES = st.sampled_from([*CUTS, *np.nextafter(CUTS, -np.inf).tolist(), -7.0, 1e11])
 
 
+# paper: symbolicpcc clustering
 @given(contexts=divisions(), rows=st.lists(st.tuples(*[VALUES] * 4), min_size=1, max_size=30))
 @settings(deadline=None)
 def test_each_link_is_in_exactly_one_context(
@@ -108,6 +109,7 @@ def test_links_that_are_in_none_or_in_two_are_named() -> None:
         label((), links)
 
 
+# paper: symbolicpcc clustering
 @given(seed=st.integers(0, 99), first=st.permutations(CONDITIONS), data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_a_share_that_is_constant_on_boxes_gives_back_the_boxes(

@@ -164,6 +164,7 @@ def test_it_is_scikit_learns_tree_but_for_rounding(leaves: int, seed: int) -> No
     assert decider.comparisons <= 6
 
 
+# paper: symbolicpcc decider
 def test_contexts_that_an_input_tells_apart_are_told_apart() -> None:
     labels = labels_of(60, 1)
     rollouts = rollouts_of(60, 5, 1, loss_slow=0.02 + 0.03 * labels)

@@ -44,6 +44,7 @@ def config_of(method: str, **changes: Any) -> DistilConfig:
     return small(method=method, operon=quick, quick_operon=quick, **changes)
 
 
+# paper: symbolicpcc distillation
 @pytest.mark.parametrize("method", ["linear", "tree", "operon"])
 def test_a_front_is_rules_that_imitate(method: str) -> None:
     rows = made_up()

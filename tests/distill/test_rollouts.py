@@ -54,6 +54,7 @@ def test_the_first_decision_of_an_episode_is_on_the_empty_table() -> None:
     assert ((found.inputs >= low) & (found.inputs <= high)).all()
 
 
+# paper: symbolicpcc roll-outs
 @pytest.mark.parametrize("student", ["rule", "function", None])
 def test_labels_are_the_teachers_whoever_acts(student: str | None) -> None:
     asked: list[np.ndarray] = []

@@ -45,6 +45,7 @@ def bytes_of(network: Network) -> dict[str, bytes]:
     return {name: tensor.tobytes() for name, tensor in network.tensors.items()}
 
 
+# paper: symbolicpcc specialists
 def test_each_link_is_answered_by_the_network_of_its_context() -> None:
     links = begun(WORLD, seeds_of("train", 0, 80)).links()
     teachers = ContextTeachers(BOXES, networks_of(), links)

@@ -35,6 +35,7 @@ def essence(trained: Trained) -> tuple[Any, ...]:
     return weights, rows, trained.best_steps, trained.steps
 
 
+# paper: symbolicpcc teacher
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_same_seed_makes_the_same_bytes(variant: str, tmp_path: Path) -> None:
     torch.manual_seed(1)

@@ -26,6 +26,7 @@ def model_of(batch: Batch, i: int, rate: float) -> PccRlModel:
     return PccRlModel(link, rate, draw)
 
 
+# paper: symbolicpcc simulator
 @pytest.mark.parametrize(("seed", "spread"), [(0, 1.0), (1, 0.0), (2, 3.0), (3, 20.0)])
 def test_equal_trajectories(seed: int, spread: float) -> None:
     links, steps = 25, 120

@@ -76,6 +76,7 @@ def test_any_variant_is_a_permutation_whose_densities_average_to_the_roots(workl
         assert (got.relocate_at > 0).all() == (chosen.relocate > 0)
 
 
+# paper: blendserve 5.2; blendserve fig 9
 @given(workloads(), st.booleans())
 @settings(deadline=None)
 def test_without_split_all_sharing_is_kept(workload, sort):

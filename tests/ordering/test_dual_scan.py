@@ -25,6 +25,7 @@ DENSITIES = st.floats(0, 500)
 BOTH = (True, True)
 
 
+# paper: blendserve 5.3
 def test_fig_6():
     """M = 60 GB and densities 3.73, 0.096, 1.27 give the printed 19.3 and 40.7 GB."""
     left, right = split_memory(60.0, 3.73, 0.096, 1.27)
@@ -32,6 +33,7 @@ def test_fig_6():
     assert left + right == 60.0
 
 
+# paper: blendserve 5.3
 @given(DENSITIES, DENSITIES, DENSITIES)
 @settings(deadline=None)
 def test_shares_are_a_split(left, right, root):
@@ -149,6 +151,7 @@ def test_no_credit_ever_without_room_or_budget():
     assert steps_to_credit(BOTH, (0, 0), (0, 0)) == 0
 
 
+# paper: blendserve alg 3
 @given(st.floats(0, 1e6), st.integers(1, 10_000), st.floats(0, 1e5))
 @settings(deadline=None)
 def test_budget_is_algorithm_3s(share, prompt, output):

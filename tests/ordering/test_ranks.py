@@ -77,6 +77,7 @@ def test_pieces_are_few(workload, order, ranks):
     assert len(pieces) <= (ranks if isinstance(plan, OneEnded) else 2 * ranks - 1)
 
 
+# paper: blendserve 5.5
 @given(workloads(40), DEPTH_FIRST, RANKS)
 @settings(deadline=None)
 def test_a_cut_loses_one_path_at_most(workload, order, ranks):

@@ -29,6 +29,7 @@ def grouped(outputs, prefix=40, own=4):
     return Workload.of(RequestPool.from_tokens(prompts, 4), lengths, "groups")
 
 
+# paper: blendserve 5.2
 @given(workloads(), FORMS, st.floats(0, 1))
 @settings(deadline=None, max_examples=200)
 def test_a_split_never_loses_more_than_t(workload, form, keep):
@@ -101,6 +102,7 @@ def test_what_falls_already_is_left_alone():
     assert not relocate_outliers(densities, 10**6).any()
 
 
+# paper: blendserve alg 2
 def test_algorithm_2_divides_its_budget():
     """Two groups of four under t: the root hands each half, a cut costs prefix x children."""
     tree = build_tree(grouped([[1] * 4, [1] * 4]).pool)

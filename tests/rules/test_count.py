@@ -42,6 +42,7 @@ def test_no_evaluation_takes_more_than_the_worst_path(rule, inputs):
         assert cost.decider == 0
 
 
+# paper: symbolicpcc complexity
 def test_counts_by_hand():
     # loss <= c: 1. First formula 3; second comparison 1; last formula 3.
     assert operations(parse_rule(EXAMPLE)) == Operations(total=8, decider=2, worst_path=5)

@@ -84,6 +84,7 @@ def test_cuts_cost_at_most_what_they_are_charged(workload, seed):
     assert max_saved_tokens(pool) - path_saved_tokens(pool, order) <= charged
 
 
+# paper: blendserve alg 1
 @given(workloads(), SEEDS)
 @settings(deadline=None)
 def test_sorted_depth_first_order_reaches_maximal_sharing(workload, seed):

@@ -46,6 +46,7 @@ def layouts(draw):
     return workload, draw(st.integers(1, 3)), draw(st.integers(1, 3)), settings_
 
 
+# paper: blendserve fig 8
 def test_three_requests_by_hand():
     """A and B fill a prefill step, B ends with it; A moves while C is computed, then decodes."""
     pool = RequestPool.from_tokens([[1, 2, 3], [4, 5], [6, 7, 8, 9]], 1)

@@ -31,6 +31,7 @@ def test_unsampled_truth_is_never_read(workload, p, seed):
     assert np.array_equal(before.run_first, after.run_first)
 
 
+# paper: blendserve 5.4
 @given(workloads())
 @settings(deadline=None)
 def test_full_sample_and_known_lengths_are_exact(workload):
@@ -42,6 +43,7 @@ def test_full_sample_and_known_lengths_are_exact(workload):
     assert not known[few.run_first].any()
 
 
+# paper: blendserve 5.1
 def test_means_come_from_the_nearest_subtree_with_a_sample():
     """Unsampled requests follow their own subtree, a bare subtree its siblings."""
     prompts = [[1, 1, i] for i in range(40)] + [[1, 2, i] for i in range(40)] + [[3, 3, 3]]

@@ -10,6 +10,7 @@ from serving.traces.catalog import TRACES
 from tests.serving.pools import RESOURCES
 
 
+# paper: blendserve 6.2
 @pytest.mark.parametrize(
     ("density", "sharing", "requests"),
     [(1.4, 0.35, 50_000), (0.9, 0.35, 20_000), (1.4, 0.05, 20_000), (0.9, 0.05, 5_000)],

@@ -42,6 +42,7 @@ def test_the_order_is_the_bare_ones(system, bare):
     assert np.array_equal(*sequences)
 
 
+# paper: blendserve 6.1
 def test_the_systems_engines():
     """Sequential operators and their own admission for two, the manifest's overlap for NanoFlow."""
     vllm, sglang, nanoflow = (

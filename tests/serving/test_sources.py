@@ -85,6 +85,7 @@ GRID = [
 ]
 
 
+# paper: blendserve 6.5
 @pytest.mark.parametrize(("name", "density", "sharing"), GRID)
 def test_the_corners_of_the_grid_can_be_mixed(name, density, sharing):
     """Density within 12 %, sharing within 0.01, at the size of the quick experiments."""

@@ -55,6 +55,7 @@ def test_a_node_holds_exactly_the_requests_below_it(workload):
     assert tree.first_request[0] == 0
 
 
+# paper: blendserve 3.3; blendserve fig 9
 @given(workloads(max_requests=6))
 @settings(deadline=None, max_examples=30)
 def test_maximal_sharing_is_the_best_of_all_orders(workload):
@@ -86,6 +87,7 @@ def test_any_sibling_order_keeps_subtrees_together(workload, seed):
         assert places == list(range(places[0], places[0] + len(places)))
 
 
+# paper: blendserve 5.1
 @given(workloads())
 @settings(deadline=None)
 def test_densities_agree_at_the_root(workload):
@@ -108,6 +110,7 @@ def test_density_of_no_memory_is_infinite():
     assert ratio(np.array([1.0, 0.0]), np.zeros(2)).tolist() == [np.inf, 0.0]
 
 
+# paper: blendserve 4
 @pytest.mark.parametrize(("prompt", "output", "printed"), [(496, 510, 2.13), (2508, 23, 33.2)])
 def test_densities_of_published_means(prompt, output, printed):
     """WildChat and Azure as printed in BlendServe's Fig. 2, within 6 %."""

@@ -21,6 +21,7 @@ CONV = Conv2d(2, 20, 26, 46, 32, padding=(1, 1))
 FASTER = {"unfused": [2.0] * 9, "fused": [1.0] * 9}
 
 
+# paper: bolt b2b fusion
 def test_a_faster_pair_is_fused():
     tuner = FakeTuner()
     found = decide_pair(FIRST, SECOND, tuner, FakeRace(FASTER))
@@ -112,6 +113,7 @@ def test_an_operator_without_any_kernel_is_an_error():
         decide_padding(CONV, FakeTuner(missing=[CONV]), FakeRace(FASTER))
 
 
+# paper: bolt padding
 def test_padding_counts_its_copy():
     times = {"plain": [3.0] * 9, "padded 0": [2.0] * 9, "copy 0": [0.5] * 9, "kernel 0": [1.5] * 9}
     race = FakeRace(times)

@@ -69,6 +69,7 @@ def test_weights_are_arguments_of_main_and_packed_before() -> None:
         assert weight.ndim == 1
 
 
+# paper: bolt codegen
 def test_an_entry_computes_its_operator_and_refuses_a_wrong_number_of_tensors(
     tmp_path: Path,
 ) -> None:

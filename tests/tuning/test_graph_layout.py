@@ -26,6 +26,7 @@ def _capable() -> None:
     need("tvm")
 
 
+# paper: bolt layout
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_classifier_has_one_transpose_whatever_its_activation(activation: str) -> None:
     model, example = residual_net(activation), image(2, 3, 16, 16)

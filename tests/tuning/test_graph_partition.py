@@ -105,6 +105,7 @@ def test_the_function_of_an_operator_computes_its_reference(activation: str) -> 
         np.testing.assert_allclose(found, reference(operator, arrays), rtol=close, atol=close)
 
 
+# paper: bolt partition
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_residual_network_is_partitioned_wholly(activation: str) -> None:
     module = to_nhwc(import_torch(residual_net(activation), image(1, 3, 16, 16)))

@@ -100,6 +100,7 @@ def test_channels_of_zeros_change_nothing(gather: str) -> None:
     )
 
 
+# paper: bolt b2b fusion
 def test_a_pair_equals_its_halves_one_after_the_other() -> None:
     relu = Epilogue(("bias", "relu"))
     first = Conv2d(1, 10, 10, 6, 20, (3, 3), (1, 1), (1, 1), epilogue=relu)
@@ -128,6 +129,7 @@ def _wanted(step: str, values: NDArray[np.float32]) -> NDArray[Any]:
     return apply_epilogue(Epilogue((step,)), given, None, None).numpy()
 
 
+# paper: bolt epilogue fusion
 @pytest.mark.extensive
 @pytest.mark.parametrize("isa", isas())
 @pytest.mark.parametrize("step", ACTIVATIONS)

@@ -51,6 +51,7 @@ def test_deployed_repvgg_has_the_published_size(name):
     assert _size(outline(name).deploy()) == pytest.approx(DEPLOYED[name], rel=1e-3)
 
 
+# paper: bolt 3.3
 @pytest.mark.parametrize(("name", "wanted"), [("repvgg_a0", 8.87e6), ("repvgg_b0", 15.51e6)])
 def test_deepened_repvgg_is_larger_by_its_pointwise_filters(name, wanted):
     """Not the sizes of Bolt's Table 5, which would need 3x3 filters: see docs."""

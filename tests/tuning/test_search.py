@@ -35,6 +35,7 @@ class TestRandomOneByOne(SearchConformance):
     parameters: ClassVar = {"batch": 1}
 
 
+# paper: bolt 3.2.2
 class TestHardwareNative(SearchConformance):
     search = "hardware_native"
 

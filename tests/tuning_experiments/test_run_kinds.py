@@ -164,6 +164,7 @@ def test_what_a_machine_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "tvm" in kind.lacks({**config, "policy": "random", "rival_trials": 8})
 
 
+# paper: bolt fig 1; bolt fig 8
 @pytest.mark.extensive
 @pytest.mark.parametrize("shape", [GEMM, {**CONV, "epilogue": "bias+silu"}])
 @pytest.mark.parametrize("policy", ["hardware_native", "random", "model_pruned", "exhaustive"])
@@ -207,6 +208,7 @@ def test_a_fused_epilogue_computes_what_the_pass_does(activation: str) -> None:
     assert metrics["unfused_ns"] > 0
 
 
+# paper: bolt fig 10
 @pytest.mark.extensive
 def test_a_network_is_built_and_raced() -> None:
     need("torch")

@@ -59,6 +59,7 @@ class PaddingDecision:
         return self.ratio.median if self.ratio else 1.0
 
 
+# paper: bolt padding
 def decide_padding(operator: Conv2d | Gemm, tune: Tune, race: Race) -> PaddingDecision:
     """Return whether `operator` is faster on channels that are filled up with zeros.
 

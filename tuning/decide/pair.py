@@ -54,6 +54,7 @@ class PairDecision:
         return self.ratio.median if self.ratio else 1.0
 
 
+# paper: bolt b2b fusion
 def decide_pair(
     first: Gemm | Conv2d, second: Gemm | Conv2d, tune: Tune, race: Race
 ) -> PairDecision:

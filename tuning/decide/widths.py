@@ -68,6 +68,7 @@ def _widened(operator: Conv2d | Gemm, ins: int, outs: int) -> Padding:
     return Padding(operator, replace(operator, in_channels=ins, out_channels=outs))
 
 
+# paper: bolt padding
 def paddings(operator: Conv2d | Gemm, lanes: int) -> list[Padding]:
     """Return what is worth trying, the least padded first; nothing if all is aligned.
 

@@ -112,6 +112,7 @@ def unit_prefix(operator: Operator, candidate: Candidate) -> str:
     return f"bolt_unit_{digest[:16]}"
 
 
+# paper: bolt codegen
 def unit_sources(kernels: Kernels) -> dict[str, str]:
     """Return prefix -> source of every distinct unit."""
     found = {}
@@ -121,6 +122,7 @@ def unit_sources(kernels: Kernels) -> dict[str, str]:
     return found
 
 
+# paper: bolt codegen
 def entry_source(
     kernels: Kernels, copies: Mapping[str, Copy] = MappingProxyType({}), threads: int = 1
 ) -> str:

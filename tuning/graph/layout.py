@@ -35,6 +35,7 @@ _ELEMENTWISE = {
 _POOLS = {"relax.nn.max_pool2d", "relax.nn.avg_pool2d", "relax.nn.adaptive_avg_pool2d"}
 
 
+# paper: bolt layout
 def to_nhwc(module: tvm.IRModule) -> tvm.IRModule:
     """Return the module with convolutions and all between them in NHWC, weights in OHWI.
 

@@ -39,6 +39,7 @@ class Parts:
     nodes: list[Node] = field(default_factory=list)
 
 
+# paper: bolt partition
 def partition(module: tvm.IRModule, *, epilogues: bool = True) -> Parts:
     """Return the module with our operators as composite functions, and what these are.
 

@@ -26,6 +26,7 @@ def epilogue_chains() -> list[tuple[str, ...]]:
     return sorted(chains, key=len, reverse=True)
 
 
+# paper: bolt epilogue fusion
 def fusion_patterns(*, epilogues: bool) -> list[Any]:
     """Return the patterns for `FuseOpsByPattern`, in order of priority.
 

@@ -56,6 +56,7 @@ class Branches(Foldable):
         return convolution(weight, bias, self.large.conv)
 
 
+# paper: bolt 3.3
 class RepVgg(nn.Module):
     """A chain of blocks, each followed by its activation; mean over pixels; one dense layer."""
 

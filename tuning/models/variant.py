@@ -9,6 +9,7 @@ from tuning.operators import ACTIVATIONS
 STAGES = 5
 
 
+# paper: bolt 3.3
 @dataclass(frozen=True)
 class Variant:
     """What is changed in a network.
@@ -46,6 +47,7 @@ PLAIN = Variant()
 """The network of the paper, with ReLU."""
 
 
+# paper: bolt 3.3
 def aligned(widths: tuple[int, ...], multiple: int) -> tuple[int, ...]:
     """Return `widths` rounded up to a multiple: the third principle, aligned tensor shapes."""
     return tuple(-(-width // multiple) * multiple for width in widths)

@@ -12,6 +12,7 @@ OUT_DTYPES = ("float32", "float16", "bfloat16")
 _LONGEST_CHAIN = 8
 
 
+# paper: bolt epilogue fusion
 @dataclass(frozen=True)
 class Epilogue:
     """A chain of element-wise steps, in order, then a conversion.

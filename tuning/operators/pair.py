@@ -14,6 +14,7 @@ from tuning.operators.gemm import Gemm
 _FIELDS = ("first", "second")
 
 
+# paper: bolt b2b fusion
 @dataclass(frozen=True)
 class Pair:
     """GEMM + GEMM with the same rows, or Conv2d + 1x1 Conv2d (stride 1, no padding).

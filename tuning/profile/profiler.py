@@ -44,6 +44,7 @@ class _Item:
         )
 
 
+# paper: bolt 3.2.2
 class Profiler:
     """Measures candidates of one template library (Bolt section 3.2.2).
 

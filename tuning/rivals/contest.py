@@ -51,6 +51,7 @@ class _Seat:
         return Timing.of(name, self.samples, notes, version)
 
 
+# paper: bolt fig 1; bolt fig 8
 def contest(
     operator: Operator, entrants: Sequence[Entrant], settings: ProfileSettings
 ) -> dict[str, Timing]:

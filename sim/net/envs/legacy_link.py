@@ -157,6 +157,7 @@ def _one_more(link: Any, middles: Any, travels: Any, samples: int) -> None:
         send_until(link, middles, travels, never, 1)
 
 
+# paper: symbolicpcc simulator
 @njit(cache=True)
 def run_interval(link: Any, middles: Any, travels: Any) -> bool:
     """Run the open interval to its end, and measure; False: make room and invoke it again.

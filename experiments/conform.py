@@ -1,0 +1,28 @@
+"""`triptych conform`: a policy of the user's own against the laws that every policy here obeys."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def conform(
+    file: Annotated[
+        Path, typer.Argument(help="a Python file with @register, or a .rule; Python runs")
+    ],
+    json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
+) -> None:
+    """Put a policy of yours to the laws that every policy here obeys, and say what is wrong."""
+    from experiments.laws import laws_of, lines_of
+
+    laws = laws_of(file)
+    if json:
+        print(jsonlib.dumps({"schema": 1, "laws": [asdict(law) for law in laws]}, indent=1))
+    else:
+        print("\n".join(lines_of(laws)))
+    if not all(law.kept for law in laws):
+        raise typer.Exit(1)
