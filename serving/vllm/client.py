@@ -17,6 +17,7 @@ from serving.engine.run import as_adaptive
 from serving.estimates import Estimate
 from serving.pool import Workload
 from serving.vllm.answers import Answerer
+from serving.vllm.entry_file import VALUE_BYTES
 from serving.vllm.model import DummyModel
 from serving.vllm.process import VllmProcess
 from serving.vllm.rows import STEP_NS, Row
@@ -24,7 +25,6 @@ from serving.vllm.rows import STEP_NS, Row
 BLOCK_TOKENS = 32
 """What vLLM's attention on a CPU wants; any multiple will do."""
 START_S, RUN_S = 240.0, 900.0
-VALUE_BYTES = {"float32": 4, "bfloat16": 2}
 
 
 @dataclass(frozen=True)
