@@ -62,8 +62,8 @@ def label_late(problem: Problem, blocks: Blocks, run: Run) -> None:
     if not problem.prefix_caching or run.c[s.ASYNC] == 0:
         return
     for i in range(run.c[s.N_RUNNING]):
-        r = run.running[i]
-        j = (run.computed[r] - run.pending[r]) // problem.block_tokens - 1
+        r = int(run.running[i])
+        j = int(run.computed[r] - run.pending[r]) // problem.block_tokens - 1
         if j >= 0:
             label(blocks, run.table[run.seat[r], j], prefix_id(problem, r, j))
 
