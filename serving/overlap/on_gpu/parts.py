@@ -89,7 +89,9 @@ class PartMaker:
 
     def _tensor(self, values: list[Any], dtype: Any) -> Any:
         made = self.torch.tensor(values, dtype=dtype)
-        return made if self.device == "cpu" else made.pin_memory().to("cuda", non_blocking=True)
+        if self.device == "cpu" or not made.numel():
+            return made.to(self.device)
+        return made.pin_memory().to(self.device, non_blocking=True)
 
     def make(self, chunks: list[Chunk], decodes: list[tuple[int, int]]) -> Part:
         """Return the tensors of these chunks and decodes."""
