@@ -50,12 +50,12 @@ class PoolShape:
         outputs: the same of outputs.
     """
 
-    requests: int = 384
-    groups: int = 16
-    prefix: int = 256
-    long_share: float = 0.5
+    requests: int = 1000
+    groups: int = 5
+    prefix: int = 128
+    long_share: float = 0.4
     prompts: tuple[tuple[int, int], tuple[int, int]] = ((300, 900), (32, 128))
-    outputs: tuple[tuple[int, int], tuple[int, int]] = ((8, 40), (400, 1600))
+    outputs: tuple[tuple[int, int], tuple[int, int]] = ((4, 16), (200, 600))
 
     def __post_init__(self) -> None:
         if self.requests < 1 or self.groups < 1 or self.prefix < 0:
@@ -116,10 +116,11 @@ def scheduled(
     return engine
 
 
-def lines_of(workload: Workload, engine: Scheduled, order: str) -> Iterator[str]:
+def lines_of(workload: Workload, engine: Scheduled, order: str, model: str) -> Iterator[str]:
     """Yield a schedule's lines, in the format of `on_gpu.schedule`."""
     pool = workload.pool
-    head = {"format": FORMAT, "version": VERSION, "order": order, "origin": workload.origin}
+    head = {"format": FORMAT, "version": VERSION, "order": order, "model": model}
+    head["origin"] = workload.origin
     head |= {"block_tokens": pool.block_tokens, "kv_blocks": engine.config.kv_blocks}
     head["tokens"] = int(pool.prompt_tokens.sum() + workload.output_tokens.sum())
     yield json.dumps(head)
@@ -142,14 +143,23 @@ def lines_of(workload: Workload, engine: Scheduled, order: str) -> Iterator[str]
         gone = row.finished
 
 
-def write_schedule(path: Path, workload: Workload, engine: Scheduled, order: str) -> None:
+def write_schedule(
+    path: Path, workload: Workload, engine: Scheduled, order: str, model: str = "llama-3-8b"
+) -> None:
     """Write a schedule.
+
+    Args:
+        path: of the file.
+        workload: the requests.
+        engine: that ran them.
+        order: its name.
+        model: of the simulated times; what `on_gpu engine` runs unless it is told another.
 
     Raises:
         OSError: it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines_of(workload, engine, order)) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines_of(workload, engine, order, model)) + "\n", encoding="utf-8")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -166,11 +176,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--groups", type=int, default=plain.groups, help="prefixes that are shared")
     made.add_argument("--prefix-tokens", type=int, default=plain.prefix)
     made.add_argument("--long-share", type=float, default=plain.long_share, help="of the groups")
-    made.add_argument("--kv-tokens", type=int, default=131_072, help="that the KV cache holds")
+    made.add_argument("--kv-tokens", type=int, default=65_536, help="that the KV cache holds")
     made.add_argument("--block-tokens", type=int, default=16)
     made.add_argument("--max-batched-tokens", type=int, default=1024, help="per step")
     made.add_argument("--max-seqs", type=int, default=256, help="running requests at most")
-    made.add_argument("--model", default="llama-3-8b", help="of densities and simulated times")
+    made.add_argument("--model", default="llama-2-7b", help="of densities and simulated times")
     made.add_argument("--gpu", default="h100", help="the same")
     made.add_argument("--seed", type=int, default=0)
     return made
@@ -194,7 +204,7 @@ def main(words: Sequence[str] | None = None) -> int:
         for name in dict.fromkeys(args.orders):
             plan = ORDERS.get(name)().plan(view, np.random.default_rng([args.seed, 2]))
             engine = scheduled(workload, guess, plan, config)
-            write_schedule(args.out / f"{name}.jsonl", workload, engine, name)
+            write_schedule(args.out / f"{name}.jsonl", workload, engine, name, args.model)
             seconds = sum(map(sum, engine.parts_ns)) / 1e9
             told = f"{len(engine.rows)} steps, {seconds:.2f} s without overlap"
             print(f"{args.out / name}.jsonl: {told}")

@@ -288,7 +288,7 @@ def test_pools_have_two_kinds_of_requests():
     workload = pool_of(PoolShape(200, 8, 32), 16, np.random.default_rng(1))
     pool = workload.pool
     first = pool.block_ids[pool.block_offsets[:-1]]
-    long = workload.output_tokens >= 400
+    long = workload.output_tokens >= 200
     assert 0.2 < long.mean() < 0.8
     for head in np.unique(first):
         assert len(set(long[first == head])) == 1

@@ -217,7 +217,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser("on_gpu engine", description=__doc__, formatter_class=shape)
     made.add_argument("--schedules", type=Path, nargs="+", required=True, help="one per order")
     made.add_argument("--out", type=Path, default=Path("engine.jsonl"), help="file to append to")
-    made.add_argument("--model", default="llama-3-8b", help=f"config.json, or {', '.join(MODELS)}")
+    made.add_argument("--model", help=f"the schedules'; config.json, or {', '.join(MODELS)}")
     made.add_argument("--layers", type=int, help="as many of its layers; all by default")
     made.add_argument("--modes", nargs="+", choices=MODES, default=[*MODES])
     made.add_argument("--attention", choices=KINDS, help="triton; gather on the CPU")
@@ -240,6 +240,8 @@ def _read(paths: list[Path]) -> tuple[dict[str, Schedule], dict[str, str]]:
         digests[found.order] = hashlib.sha256(path.read_bytes()).hexdigest()
     if len({schedule.block_tokens for schedule in schedules.values()}) > 1:
         raise ValueError("--schedules: all must have blocks of the same size")
+    if len({schedule.model for schedule in schedules.values()}) > 1:
+        raise ValueError("--schedules: all must be of the same model")
     return schedules, digests
 
 
@@ -250,10 +252,11 @@ def main(words: list[str] | None = None) -> int:
         print("--repeats, --segment and --seconds must be positive", file=sys.stderr)
         return 2
     try:
-        args.model = "tiny" if args.dry_run else args.model
+        schedules, digests = _read(args.schedules)
+        meant = "tiny" if args.dry_run else next(iter(schedules.values())).model
+        args.model = args.model or meant
         args.attention = args.attention or ("gather" if args.dry_run else "triton")
         model = model_of(args.model, args.layers)
-        schedules, digests = _read(args.schedules)
         if args.plan:
             show_plan(model, schedules)
             return 0

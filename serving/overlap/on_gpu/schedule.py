@@ -1,6 +1,7 @@
 """A schedule: which tokens of which request every batch step computes, as JSON lines.
 
-    {"format": "triptych-schedule", "version": 1, "order", "block_tokens", "kv_blocks", "tokens"}
+    {"format": "triptych-schedule", "version": 1, "order", "model", "block_tokens", "kv_blocks",
+     "tokens"}
     {"prompt": 700, "output": 20, "blocks": [0, 1, ...]}            one line a request
     {"prefill": [[request, tokens, before], ...], "decode": [[request, context], ...],
      "left": [request, ...], "compute_ns": 700, "memory_ns": 300}   one line a step
@@ -57,6 +58,7 @@ class Schedule:
     """A schedule; `tokens` are those of all prompts and outputs, cached ones counted."""
 
     order: str
+    model: str
     block_tokens: int
     kv_blocks: int
     tokens: int
@@ -95,7 +97,8 @@ def read_schedule(path: Path) -> Schedule:
             raise ValueError(f"{path}, line {number}: damaged: {error!r}") from None
     try:
         block, blocks, tokens = (int(head[n]) for n in ("block_tokens", "kv_blocks", "tokens"))
-        found = Schedule(str(head["order"]), block, blocks, tokens, tuple(requests), tuple(steps))
+        names = str(head["order"]), str(head["model"])
+        found = Schedule(*names, block, blocks, tokens, tuple(requests), tuple(steps))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}, line 1: damaged: {error!r}") from None
     _check(path, found)
