@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import types
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,32 @@ def test_logits_are_those_of_plain_full_attention(tmp_path, mode, seed):
                     compared += 1
     assert pages.stale == 0
     assert compared >= sum(request.output for request in schedule.requests)
+
+
+def test_in_bfloat16_logits_are_near(tmp_path):
+    """The type that a GPU computes in: within a few per cent of the largest logit."""
+    need("torch")
+    import torch
+
+    schedule = _schedule(tmp_path, 1)
+    pages = Pages(schedule, 400)
+    decoder = Decoder(torch, TINY, 400, 4, "cpu", torch.bfloat16, "gather")
+    wide = types.SimpleNamespace(model=TINY, frequencies=decoder.frequencies)
+    wide.weights = [[weight.double() for weight in layer] for layer in decoder.weights]
+    wide.embedding, wide.head = decoder.embedding.double(), decoder.head.double()
+    maker = PartMaker(torch, pages, TINY.vocabulary, "cpu")
+    errors = []
+    for step in schedule.steps:
+        pages.begin(step)
+        parts = parts_of(step, maker, "overlapped")
+        for part, logits in zip(parts, decoder.step(parts, True), strict=True):
+            for (index, known), row in zip(part.whose, logits, strict=True):
+                request = schedule.requests[index]
+                ids = [token(request, index, i, 4, TINY.vocabulary) for i in range(known)]
+                true = _reference(torch, wide, ids)[-1]
+                errors.append(float((row.double() - true).abs().max() / true.abs().max()))
+    assert np.median(errors) < 0.03
+    assert max(errors) < 0.2
 
 
 @pytest.mark.parametrize("seed", range(6))
