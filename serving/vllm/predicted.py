@@ -92,15 +92,31 @@ class Traced(ReferenceEngine):
 
 
 class TracedAsync(Traced, AsyncReference):
-    """The same with async scheduling; a request is done in the step of its last token."""
+    """The same with async scheduling; a request is done in the step of its last token.
+
+    One that has finished and is taken as a victim leaves; vLLM says that it is preempted and
+    waits, until it hears of its last token.
+    """
+
+    def _forget_step(self) -> None:
+        super()._forget_step()
+        self._left = 0
+
+    def _preempt(self, victim: Request) -> None:
+        if self._is_done(victim.index):
+            self._victims.append(victim.index)
+            self._left += 1
+        super()._preempt(victim)
 
     def _is_done(self, request: int) -> bool:
         return self.requests[request].generated == self.requests[request].output
 
     def _finish(self, step: Step) -> None:
+        left = self._left
         super()._finish(step)
-        if step.tokens == 0:  # the engine waited for the running step
-            self.rows.pop()
+        row = self.rows.pop()
+        if step.tokens > 0:  # else the engine waited for the running step
+            self.rows.append(row._replace(waiting=row.waiting + left))
 
 
 class TracedPriority(Traced, PriorityReference):
