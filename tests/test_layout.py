@@ -37,7 +37,7 @@ POLICIES = (
 )
 SIMULATORS = ("sim.gpu", "sim.net")
 ENGINES = (
-    *("serving.engine", "serving.profiles", "serving.traces", "serving.vllm"),
+    *("serving.engine", "serving.overlap", "serving.profiles", "serving.traces", "serving.vllm"),
     *("emu", "tuning"),
 )
 TOOLS = (
@@ -58,6 +58,11 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "serving.profiles": (*BASE, "serving", "serving.traces", "sim.gpu"),
     "serving.vllm.remote": (),  # runs under another Python
     "serving.vllm": (*BASE, "serving", "serving.engine", "policies.ordering", "sim.gpu"),
+    "serving.overlap.on_gpu": (),  # is copied to the machine with the GPU
+    "serving.overlap": (
+        *(*BASE, "serving", "serving.engine", "serving.overlap.on_gpu", "serving.vllm"),
+        *("policies.ordering", "sim.gpu"),
+    ),
     "serving.engine": (*BASE, "serving", "policies.ordering", "sim.gpu"),
     "emu": (*BASE, "policies.congestion", "policies.rules", "sim.net"),
     "tuning": (*BASE, "policies.search", "sim.gpu"),

@@ -38,7 +38,7 @@ class Capability:
 
 _EMULATED = ("symbolicpcc/*-emu", "symbolicpcc/sim-vs-emu")
 _IN_KERNEL = ("symbolicpcc/*-emu", "symbolicpcc/sim-vs-emu", "symbolicpcc/ack-cost")
-_ON_GPU = ("bolt/fig*", "bolt/table[1-3]", "blendserve/overlap-gpu")
+_ON_GPU = ("bolt/fig*", "bolt/table[1-3]", "blendserve/overlap-gpu", "blendserve/gpu-engine")
 _ON_CPU = ("bolt/cpu-*", "bolt/table[4-6]", "bolt/tuning-time")
 
 _MEANING: dict[str, tuple[tuple[str, ...], str]] = {
@@ -62,7 +62,7 @@ _MEANING: dict[str, tuple[tuple[str, ...], str]] = {
         ("blendserve/vllm-*",),
         "make vllm (or TRIPTYCH_VLLM=FOLDER of an environment that has vLLM 0.32)",
     ),
-    "nvcc": (_ON_GPU[:-1], f"{PROGRAMS['nvcc'].remedy} (or NVIDIA's own CUDA toolkit)"),
+    "nvcc": (_ON_GPU[:-2], f"{PROGRAMS['nvcc'].remedy} (or NVIDIA's own CUDA toolkit)"),
     "gpu": (_ON_GPU, "a machine with an NVIDIA GPU and its driver"),
     "julia": (("symbolicpcc/ablation-*",), PROGRAMS["julia"].remedy),
     "browser": (

@@ -112,17 +112,20 @@ class ServingConfig(Config):
     gpus: int = Field(
         default=1, ge=1, le=1024, description="Tensor-parallel copies of the GPU, per replica."
     )
-    value_bytes: Literal[1, 2] = Field(
-        default=2, description="Bytes of a weight and of a KV entry: 2 for FP16, 1 for FP8."
+    value_bytes: Literal[1, 2, 4] = Field(
+        default=2,
+        description="Bytes of a weight and of a KV entry: 2 for FP16, 1 for FP8, 4 for FP32.",
     )
-    rates: Literal["peak", "profiled", "measured"] = Field(
+    rates: Literal["peak", "profiled", "measured", "calibrated"] = Field(
         default="peak",
-        description="Data-sheet rates, those that a paper profiled, or a measured profile.",
+        description="Data-sheet rates, those that a paper profiled, a measured profile, or the"
+        " hardware entry that `triptych calibrate` wrote.",
     )
     profile: str | None = Field(
         default=None,
         description="Measured dense operators: a name in the catalogue of profiles, or a file."
-        " Profiled rates stand in for a catalogued one that is absent.",
+        " Profiled rates stand in for a catalogued one that is absent. Calibrated rates: the file"
+        " of the hardware entry, in results/hardware or the data folder, or a path.",
     )
     profile_sha256: str | None = Field(default=None, description="Filled in when resolved.")
     memory: Memory = Memory(kv_fraction=0.75)

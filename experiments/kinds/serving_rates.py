@@ -1,9 +1,10 @@
-"""What a step costs under the three kinds of rates: data-sheet, profiled, measured."""
+"""What a step costs under the kinds of rates: data-sheet, profiled, measured, calibrated."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from experiments.kinds import serving_calibrated as calibrated
 from serving.profiles.catalog import PROFILES, locate, located, missing_message
 from serving.profiles.files import digest_of
 from sim.gpu.hardware import gpu_named
@@ -21,6 +22,9 @@ def check_rates(config: ServingConfig) -> None:
         ValueError: so it is.
     """
     gpu_named(config.gpu).rates(config.rates == "profiled")
+    if config.rates == "calibrated":
+        calibrated.check(config)
+        return
     if config.rates == "measured" and config.profile is None:
         names = [name for name, entry in PROFILES.items() if entry.kind == "dense"]
         raise ValueError(f"profile: measured rates need one, such as {', '.join(names)}")
@@ -48,8 +52,11 @@ def settled(config: dict[str, Any]) -> dict[str, Any]:
     """Add the digest of a measured profile, or fall back to profiled rates where it is absent.
 
     Raises:
-        ValueError: it is neither in the catalogue nor a file, or no profiled rates are known.
+        ValueError: it is neither in the catalogue nor a file, or no profiled rates are known; or
+            a hardware entry is absent, damaged, or of another model.
     """
+    if config["rates"] == "calibrated":
+        return calibrated.settled(config)
     if config["rates"] != "measured":
         return config
     path = locate(config["profile"], "dense")
@@ -61,7 +68,9 @@ def settled(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def notes(config: ServingConfig) -> list[str]:
-    """Return that and why the rates are not the measured ones that were asked for."""
+    """Return what calibrated rates are; that and why rates are not the measured ones asked for."""
+    if config.rates == "calibrated":
+        return [calibrated.located(config).said()]
     wanted = config.profile
     if config.rates != "profiled" or wanted not in PROFILES or locate(wanted, "dense"):
         return []
@@ -86,6 +95,9 @@ def costs_of(config: ServingConfig) -> tuple[StepCosts, ResourceModel]:
     others = () if config.arrivals else tuple(WHAT_IF.values())
     size = {"max_tokens": config.max_batched_tokens, "gpus": config.gpus}
     size["quantum"] = config.token_quantum
+    if config.rates == "calibrated":
+        costs = calibrated.costs_of(config)._replace(what_if=what_if(others))
+        return costs, resources_of(costs, model)
     if config.rates == "measured":
         path = located(str(config.profile), "dense", config.profile_sha256)
         costs = measured_costs(read_dense(path, config.gpus), gpu.name, model, overlap, **size)

@@ -19,6 +19,7 @@ from serving.engine.problem import Problem
 from serving.engine.schedule import (
     give_block,
     label_full,
+    label_late,
     leave_finished,
     relocate,
     reserve_of,
@@ -65,6 +66,7 @@ def _complete(problem: Problem, blocks: Blocks, run: Run, scan: Scan) -> None:
 @numba.njit(cache=True)
 def see_finished(problem: Problem, blocks: Blocks, run: Run, scan: Scan) -> None:
     """Let what finished leave at once, for there is no step to schedule meanwhile."""
+    label_late(problem, blocks, run)
     _complete(problem, blocks, run, scan)
     run.c[s.SEEN_NS] = run.c[s.MAKESPAN_NS]
 
@@ -73,6 +75,7 @@ def see_finished(problem: Problem, blocks: Blocks, run: Run, scan: Scan) -> None
 def finish_step(problem: Problem, blocks: Blocks, run: Run, scan: Scan, costs: StepCosts) -> None:
     """Advance the clock, emit tokens, let finished requests leave."""
     c = run.c
+    label_late(problem, blocks, run)
     done, sampled = _emit(problem, run, scan)
     batch = Batch(
         c[s.TOKENS],
@@ -191,4 +194,4 @@ def _book_tokens(problem: Problem, blocks: Blocks, run: Run, scan: Scan, k: int)
         if run.generated[r] - k < scan.relocate_at[r] <= run.generated[r]:
             relocate(problem, run, scan, r)
         c[s.RESERVED] += reserve_of(problem, run, r)
-        label_full(problem, blocks, run, r, before)
+        label_full(problem, blocks, run, r, before - (c[s.ASYNC] != 0), True)

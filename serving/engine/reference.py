@@ -192,9 +192,14 @@ class ReferenceEngine:
         while len(request.blocks) < self._blocks_for(request.computed):
             request.blocks.append(self.cache.take())
         if self.config.prefix_caching:
-            for j in range(first_new_full, request.computed // self.problem.block_tokens):
-                self.cache.label(request.blocks[j], self._prefix_id(request, j))
+            full = range(first_new_full, request.computed // self.problem.block_tokens)
+            self._label(request, full)
         request.scheduled = True
+
+    def _label(self, request: Request, full: range) -> None:
+        """Let others hit blocks that have become full."""
+        for j in full:
+            self.cache.label(request.blocks[j], self._prefix_id(request, j))
 
     def _prefix_id(self, request: Request, j: int) -> int:
         start, end = self.problem.block_offsets[request.index : request.index + 2]

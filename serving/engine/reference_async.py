@@ -6,9 +6,14 @@ scheduled, though it gets no tokens: the scheduler knows how long each may becom
 for having reached `max_tokens`). If it is taken as a victim, it leaves. What arrives during a
 step is seen when the next but one is scheduled. Where nothing is left to schedule, the engine
 waits for the running step, and sees all.
+
+A block that decoding fills ends in a token that the scheduler does not know yet. So it can be hit
+only after the next step is scheduled, and never if its request is preempted there.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from policies.ordering.base import RUNNING
 from serving.engine.reference import ReferenceEngine
@@ -17,6 +22,24 @@ from serving.engine.reference_state import Request, Step
 
 class AsyncReference(ReferenceEngine):
     """vLLM's rules, seen one step late."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.filled: list[tuple[Request, range]] = []  # by decoding, in the step being scheduled
+        self.unknown: list[tuple[Request, range]] = []  # in the step that runs meanwhile
+
+    def _label(self, request: Request, full: range) -> None:
+        if request.computed_before < request.prefill_until:
+            super()._label(request, full)
+        else:
+            self.filled.append((request, full))
+
+    def _learn(self) -> None:
+        """Label what the running step has filled, but for requests that are no longer there."""
+        for request, full in self.unknown:
+            if any(r is request for r in self.running):
+                super()._label(request, full)
+        self.unknown, self.filled = self.filled, []
 
     def _serve_running(self, step: Step) -> None:
         """Serve those that have not finished; the others keep their places among them."""
@@ -37,6 +60,7 @@ class AsyncReference(ReferenceEngine):
             super()._preempt(victim)
 
     def _finish(self, step: Step) -> None:
+        self._learn()
         begun = self.sums["makespan_ns"]
         leaving = [request for request in self.running if _finished(request)]
         if step.tokens > 0:

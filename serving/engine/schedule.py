@@ -41,12 +41,31 @@ def give_block(blocks: Blocks, run: Run, r: int) -> None:
 
 
 @numba.njit(cache=True)
-def label_full(problem: Problem, blocks: Blocks, run: Run, r: int, before: int) -> None:
-    """Label the blocks that became full since `before` computed tokens."""
+def label_full(
+    problem: Problem, blocks: Blocks, run: Run, r: int, before: int, decoding: bool
+) -> None:
+    """Label the blocks that became full since `before` computed tokens.
+
+    With async scheduling the last token of decoding is not known yet: its block waits for
+    `label_late`.
+    """
     if not problem.prefix_caching:
         return
-    for j in range(before // problem.block_tokens, run.computed[r] // problem.block_tokens):
+    known = run.computed[r] - (decoding and run.c[s.ASYNC] != 0)
+    for j in range(before // problem.block_tokens, known // problem.block_tokens):
         label(blocks, run.table[run.seat[r], j], prefix_id(problem, r, j))
+
+
+@numba.njit(cache=True)
+def label_late(problem: Problem, blocks: Blocks, run: Run) -> None:
+    """Label what the step before this one filled by decoding, now that its tokens are known."""
+    if not problem.prefix_caching or run.c[s.ASYNC] == 0:
+        return
+    for i in range(run.c[s.N_RUNNING]):
+        r = int(run.running[i])
+        j = int(run.computed[r] - run.pending[r]) // problem.block_tokens - 1
+        if j >= 0:
+            label(blocks, run.table[run.seat[r], j], prefix_id(problem, r, j))
 
 
 @numba.njit(cache=True)
@@ -66,7 +85,7 @@ def schedule(problem: Problem, blocks: Blocks, run: Run, r: int, tokens: int) ->
     run.computed[r] = before + tokens
     while run.held[r] < blocks_for(problem, run.computed[r]):
         give_block(blocks, run, r)
-    label_full(problem, blocks, run, r, before)
+    label_full(problem, blocks, run, r, before, before >= run.prefill_until[r])
     run.pending[r] = 1
 
 

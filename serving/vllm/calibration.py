@@ -19,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.pool import Workload
+from serving.vllm.entry_file import TERMS
 from serving.vllm.rows import Row
 
-TERMS = ("step", "prefill_token", "decode", "pair", "kv_token", "distinct_kv_token")
-"""Columns of `work_of`, and the names of the coefficients (ns each)."""
 DISTURBED = 4.0
 """Steps further above the fit than so many median deviations do not count."""
 

@@ -17,6 +17,7 @@ from serving.engine.run import as_adaptive
 from serving.estimates import Estimate
 from serving.pool import Workload
 from serving.vllm.answers import Answerer
+from serving.vllm.entry_file import VALUE_BYTES
 from serving.vllm.model import DummyModel
 from serving.vllm.process import VllmProcess
 from serving.vllm.rows import STEP_NS, Row
@@ -24,7 +25,6 @@ from serving.vllm.rows import STEP_NS, Row
 BLOCK_TOKENS = 32
 """What vLLM's attention on a CPU wants; any multiple will do."""
 START_S, RUN_S = 240.0, 900.0
-VALUE_BYTES = {"float32": 4, "bfloat16": 2}
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class RealRun:
 
     Attributes:
         rows: one per step.
-        wall_ns: int64[steps], wall time of each.
-        cpu_ns: int64[steps], CPU time of vLLM's process in each.
+        wall_ns: int64[steps], wall time of each; 0 with async scheduling, where no model runs.
+        cpu_ns: int64[steps], CPU time of vLLM's process in each; 0 likewise.
         peak_bytes: its resident memory at most, the start included.
     """
 
@@ -174,9 +174,10 @@ class VllmEngine:
         for name in ("kv_blocks", "max_batched_tokens", "max_seqs"):
             if getattr(config, name) > (most := getattr(self.sizes, name)):
                 raise ValueError(f"{name} = {getattr(config, name)}: the engine has {most}")
-        own = config.predict_peak or config.kv_reserve > 0 or config.rules != "vllm"
-        if own or config.async_scheduling:
-            raise ValueError("only vLLM's greedy admission without async scheduling can run here")
+        if config.predict_peak or config.kv_reserve > 0 or config.rules != "vllm":
+            raise ValueError("only vLLM's greedy admission can run here")
+        if config.async_scheduling and (config.arrivals or config.priority):
+            raise ValueError("async scheduling runs here without arrivals and priorities only")
         pool = workload.pool
         if pool.block_tokens != self.sizes.block_tokens:
             raise ValueError(f"the pool has blocks of {pool.block_tokens}, the engine others")
@@ -210,7 +211,10 @@ def _message(
     static = _is_static(estimate, plan, arrival_ns, config.priority)
     if config.priority and not static:
         raise OrderError("priority: only a one-ended plan gives every request a place")
+    if config.async_scheduling and not static:
+        raise OrderError("async scheduling: only a one-ended plan without a sample can run here")
     return {
+        "ahead": config.async_scheduling,
         "prompts": prompts,
         "outputs": workload.output_tokens.tolist(),
         "arrival_step": (arrival_ns // STEP_NS).tolist(),

@@ -1,27 +1,23 @@
 """A hardware entry: what a step costs on one machine, with how far it was off, as a JSON file.
 
-`{"schema": 1, "name", "processor", "engine", "model", "dtype", "threads", "unit": "ns",
-"terms": {name: ns}, "terms_without_sharing": {...}, "steps": n, "judged": [...],
-"worst_error": share}`; the names of the terms are those of `serving.vllm.calibration.TERMS`.
+`serving.vllm.entry_file` says what the file holds, and reads it.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from serving.vllm.calibration import TERMS, StepFit
+from serving.vllm.calibration import StepFit
+from serving.vllm.entry_file import TERMS
 from serving.vllm.judge import Calibration, Judgement
 from sim.gpu.attention_grid import no_grid
 from sim.gpu.overlap import Sum
 from sim.gpu.step_cost import StepCosts
-
-LARGEST_BYTES = 1 << 20
 
 
 def processor() -> str:
@@ -78,31 +74,6 @@ def write_entry(path: Path, entry: dict[str, Any]) -> None:
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     beside.write_text(json.dumps(entry, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     beside.replace(path)
-
-
-def read_terms(path: Path) -> dict[str, float]:
-    """Return the coefficients without the term of shared KV, as the batch engine takes them.
-
-    Raises:
-        ValueError: the file is no such entry; the message names the field.
-        OSError: it cannot be read.
-    """
-    if path.stat().st_size > LARGEST_BYTES:
-        raise ValueError(f"{path}: no hardware entry is larger than {LARGEST_BYTES} bytes")
-    try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
-    if not isinstance(entry, dict) or entry.get("schema") != 1 or entry.get("unit") != "ns":
-        raise ValueError(f"{path}: schema 1 and unit ns are needed; write it by triptych calibrate")
-    terms = entry.get("terms_without_sharing")
-    if not isinstance(terms, dict) or set(terms) != set(TERMS):
-        raise ValueError(f"{path}: terms_without_sharing must hold {', '.join(TERMS)}")
-    for name, value in terms.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (number and math.isfinite(value) and value >= 0):
-            raise ValueError(f"{path}: terms_without_sharing.{name} must be a number >= 0")
-    return {name: float(terms[name]) for name in TERMS}
 
 
 def costs_of_entry(terms: dict[str, float], max_batched_tokens: int) -> StepCosts:

@@ -11,6 +11,7 @@ from policies.ordering.base import FINISHED, NEW, PREEMPTED, OneEnded, Plan
 from serving.engine.config import EngineConfig
 from serving.engine.problem import make_problem
 from serving.engine.reference import ReferenceEngine
+from serving.engine.reference_async import AsyncReference
 from serving.engine.reference_priority import PriorityReference
 from serving.engine.reference_state import Request, Step
 from serving.engine.run import InSequence, as_adaptive
@@ -65,13 +66,16 @@ class Traced(ReferenceEngine):
         self._admitted.append((request.index, hit, resumed))
         super()._take_in(request, hits)
 
+    def _is_done(self, request: int) -> bool:
+        return bool(self.status[request] == FINISHED)
+
     def _finish(self, step: Step) -> None:
         number = self.sums["makespan_ns"] // STEP_NS
         running = len(self.running)
         waiting = int(((self.status == NEW) | (self.status == PREEMPTED)).sum())
         used = self.cache.total - len(self.cache.free)
         super()._finish(step)
-        done = tuple(r for r in self._work if self.status[r] == FINISHED)
+        done = tuple(r for r in self._work if self._is_done(r))
         self.rows.append(
             Row(
                 number,
@@ -85,6 +89,34 @@ class Traced(ReferenceEngine):
             )
         )
         self._forget_step()
+
+
+class TracedAsync(Traced, AsyncReference):
+    """The same with async scheduling; a request is done in the step of its last token.
+
+    One that has finished and is taken as a victim leaves; vLLM says that it is preempted and
+    waits, until it hears of its last token.
+    """
+
+    def _forget_step(self) -> None:
+        super()._forget_step()
+        self._left = 0
+
+    def _preempt(self, victim: Request) -> None:
+        if self._is_done(victim.index):
+            self._victims.append(victim.index)
+            self._left += 1
+        super()._preempt(victim)
+
+    def _is_done(self, request: int) -> bool:
+        return self.requests[request].generated == self.requests[request].output
+
+    def _finish(self, step: Step) -> None:
+        left = self._left
+        super()._finish(step)
+        row = self.rows.pop()
+        if step.tokens > 0:  # else the engine waited for the running step
+            self.rows.append(row._replace(waiting=row.waiting + left))
 
 
 class TracedPriority(Traced, PriorityReference):
@@ -106,6 +138,7 @@ def predicted(
         engine: Traced = TracedPriority(problem, config, InSequence(plan), plan.sequence)
     else:
         capacity = config.kv_blocks * workload.pool.block_tokens
-        engine = Traced(problem, config, as_adaptive(plan, problem.prompt, capacity))
+        kind = TracedAsync if config.async_scheduling else Traced
+        engine = kind(problem, config, as_adaptive(plan, problem.prompt, capacity))
     engine.run()
     return engine.rows

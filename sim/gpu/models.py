@@ -88,6 +88,9 @@ _TABLE = (
     LlmShape("qwen-2.5-72b", 72.7e9, 80, 8192, 1024, 8),
     LlmShape("deepseek-67b", 67.4e9, 95, 8192, 1024, 8),
     LlmShape("deepseek-v2-lite", 15.7e9, 27, 2048, 576, 1, True, 2.4e9, 2560),
+    # The decoders with dummy weights that `triptych calibrate` measures (serving.vllm.model).
+    LlmShape("dummy-tiny", 102_400, 1, 64, 32, 1),
+    LlmShape("dummy-small", 15.99e6, 4, 512, 256, 4),
 )
 MODELS = {shape.name: shape for shape in _TABLE}
 

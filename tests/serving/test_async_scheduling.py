@@ -7,7 +7,9 @@ import pytest
 
 from policies.ordering.base import OneEnded
 from serving.engine.config import EngineConfig
-from serving.engine.run import simulate
+from serving.engine.problem import make_problem
+from serving.engine.reference_async import AsyncReference
+from serving.engine.run import as_adaptive, simulate
 from serving.estimates import oracle
 from serving.pool import RequestPool, Workload
 from sim.gpu.hardware import gpu_named
@@ -80,6 +82,35 @@ def test_the_lag_matters_little_and_loses_nothing():
         assert late.totals.makespan_ns < 1.5 * prompt.totals.makespan_ns
         differ += late.totals != prompt.totals
     assert differ > 20
+
+
+class Watched(AsyncReference):
+    """Notes, whenever admission begins, blocks whose last token is still being computed."""
+
+    seen = 0
+
+    def _admit(self, step):
+        for request, full in self.unknown + self.filled:
+            for j in full:
+                found = self.cache.find(self._prefix_id(request, j))
+                assert found is None or request.blocks[j : j + 1] != [found]
+                self.seen += 1
+        super()._admit(step)
+
+
+def test_what_decoding_fills_cannot_be_hit_before_its_token_is_known():
+    """Random pools in tight memory: no such block is found while the step that fills it runs."""
+    rng, seen = np.random.default_rng(6), 0
+    for _ in range(20):
+        workload = random_workload(rng, 20, 2)
+        config = EngineConfig(COSTS, 16, 12, 8, async_scheduling=True)
+        plan = OneEnded(np.arange(20))
+        problem = make_problem(workload, oracle(workload), config)
+        engine = Watched(problem, config, as_adaptive(plan, problem.prompt, 32))
+        engine.run()
+        assert not engine.filled
+        seen += engine.seen
+    assert seen > 500
 
 
 @pytest.mark.parametrize(

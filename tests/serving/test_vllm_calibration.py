@@ -13,7 +13,8 @@ from serving.engine.run import simulate
 from serving.estimates import oracle
 from serving.vllm.calibration import TERMS, StepFit, fit_steps, work_of
 from serving.vllm.cases import ADMISSION, random_case
-from serving.vllm.entry import costs_of_entry, entry_of, read_terms, write_entry
+from serving.vllm.entry import costs_of_entry, entry_of, write_entry
+from serving.vllm.entry_file import read_entry
 from serving.vllm.judge import Calibration, Judgement
 from serving.vllm.predicted import predicted
 from serving.vllm.workloads import FITTED, JUDGED, SHAPES, pool_of
@@ -132,7 +133,7 @@ def test_an_entry_says_what_was_fitted_and_how_far_off(tmp_path):
     write_entry(path, entry)
     assert entry["worst_error"] == pytest.approx(0.1)
     assert entry["judged"][0]["measured_s"] == [10.0, 11.0, 9.0]
-    assert read_terms(path) == dict(zip(TERMS, TRUE_NS.tolist(), strict=True))
+    assert read_entry(path).terms == dict(zip(TERMS, TRUE_NS.tolist(), strict=True))
     assert [p.name for p in path.parent.iterdir()] == ["cpu.json"]
 
 
@@ -159,7 +160,7 @@ def test_damaged_entries_are_refused(tmp_path, change, message):
     path = tmp_path / "entry.json"
     path.write_text(json.dumps(entry_of(_found(), "c", "small", "float32") | change))
     with pytest.raises(ValueError, match=message):
-        read_terms(path)
+        read_entry(path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000, "x" * (1 << 21)])
@@ -167,4 +168,4 @@ def test_what_is_no_entry_is_refused(tmp_path, text):
     path = tmp_path / "entry.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"entry\.json"):
-        read_terms(path)
+        read_entry(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,20 +47,65 @@ def _with_vllm(folder, version):
     return _python(folder, f'PYTHONPATH="{path}" exec {sys.executable} "$@"')
 
 
+def _children():
+    """Return the processes that this one has started and that are still there."""
+    mine = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return {int(pid) for pid in mine}
+
+
+@pytest.fixture
+def no_orphan():
+    """After the test there are no processes that were not there before."""
+    before = _children()
+    yield
+    assert _children() <= before
+
+
+@pytest.mark.usefixtures("no_orphan")
 def test_absent_environment_is_one_line(tmp_path):
     with pytest.raises(VllmError, match=r"does not exist; make vllm installs it"):
         VllmEngine(TINY, tmp_path / "none")
 
 
+@pytest.mark.usefixtures("no_orphan")
 def test_environment_without_vllm_is_one_line(tmp_path):
     with pytest.raises(VllmError, match=r"not installed in this environment \(make vllm\)"):
         VllmEngine(TINY, _python(tmp_path, f'exec {sys.executable} "$@"'))
 
 
+@pytest.mark.usefixtures("no_orphan")
 @pytest.mark.parametrize(("version", "word"), [("0.19.0", "old"), ("0.40.1", "new")])
 def test_other_versions_are_refused(tmp_path, version, word):
     with pytest.raises(VllmError, match=rf"vLLM {version} is too {word}: 0.32 is needed"):
         VllmEngine(TINY, _with_vllm(tmp_path, version))
+
+
+@pytest.mark.usefixtures("no_orphan")
+def test_a_fault_in_a_run_ends_the_process_and_what_it_started(tmp_path):
+    """Out of memory in the middle of a run: one message, and nothing stays."""
+    answers = "read a; echo '{\"ready\": {}}'; read b; sleep 60 & echo $! > child"
+    body = f'cd {tmp_path}; {answers}; echo \'{{"fault": "out of memory: no more"}}\'; sleep 60'
+    case = random_case(
+        np.random.default_rng(1), tightness="snug", admission="fcfs", caching=True, staggered=False
+    )
+    with VllmEngine(TINY, _python(tmp_path, body)) as engine:
+        pid = engine.process.pid
+        with pytest.raises(VllmError, match="vLLM: out of memory: no more"):
+            engine.run(case.workload, case.prompts, case.guess, case.plan, case.config)
+        child = int((tmp_path / "child").read_text())
+        assert not _lives(pid)
+        end = time.monotonic() + 10  # nobody waits for a grandchild, so its death takes a moment
+        while _lives(child) and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not _lives(child)
+
+
+def _lives(pid):
+    """Return whether a process is there and is no zombie that waits to be buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,15 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from policies.ordering.base import NEW, NOT_NOW, OneEnded, later
 from serving.engine.config import EngineConfig
+from serving.engine.reference_async import AsyncReference
 from serving.engine.result import ConservationError, OrderError
 from serving.estimates import oracle
 from serving.pool import RequestPool, Workload
@@ -121,6 +124,70 @@ def test_an_adaptive_order_sees_the_same_in_both(engine, seed):
     assert first_difference(simulated, run.rows) is None
 
 
+AHEAD = (*range(24), 189, 192, 210)
+"""Seeds of runs with async scheduling, most of them where memory is tight; in the last three a
+request that has finished is taken as a victim."""
+
+
+def _ahead(seed):
+    rng = np.random.default_rng(seed)
+    words = {"tightness": TIGHTNESS[seed % 3 if seed % 2 else 0], "admission": "fcfs"}
+    case = random_case(rng, **words, caching=seed % 7 != 0, staggered=False)
+    return replace(case, config=replace(case.config, async_scheduling=True))
+
+
+@pytest.fixture(scope="module")
+def ahead(engine):
+    """Random runs on vLLM's async scheduler: (seed, rows)."""
+    found = []
+    for seed in AHEAD:
+        case = _ahead(seed)
+        run = engine.run(case.workload, case.prompts, case.guess, case.plan, case.config)
+        found.append((seed, run.rows))
+    return found
+
+
+def _parted(ahead):
+    return {seed: why for seed, rows in ahead if (why := _difference(_ahead(seed), rows))}
+
+
+def _difference(case, rows):
+    told = predicted(case.workload, case.guess, case.plan, case.config)
+    return first_difference(told, rows)
+
+
+def test_async_scheduling_is_that_of_vllm(ahead, engine):
+    """Every step is equal, with preemptions; and the engine serves others afterwards as before."""
+    assert not _parted(ahead)
+    assert sum(len(row.preempted) for _, rows in ahead for row in rows) > 100
+    case = _case(0)
+    run = engine.run(case.workload, case.prompts, case.guess, case.plan, case.config)
+    assert first_difference(_simulated(0), run.rows) is None
+
+
+@pytest.mark.parametrize("name", ["_label", "_leave", "_preempt", "_serve_running"])
+def test_each_rule_of_async_scheduling_matters(ahead, monkeypatch, name):
+    """As without async scheduling in one respect: some run parts from vLLM's."""
+    monkeypatch.delattr(AsyncReference, name)
+    for seed, rows in ahead:
+        try:
+            if _difference(_ahead(seed), rows):
+                return
+        except (ConservationError, OrderError, KeyError, IndexError, ValueError):
+            return
+    pytest.fail(f"no run noticed: {name}")
+
+
+def test_async_scheduling_has_its_limits_here(engine):
+    """No arrivals and no orders that are asked: refused, and the engine goes on."""
+    case = _ahead(1)
+    for change, fault in (({"arrivals": True}, ValueError), ({}, OrderError)):
+        config = replace(case.config, **change)
+        plan = Moody() if fault is OrderError else case.plan
+        with pytest.raises(fault, match="async scheduling"):
+            engine.run(case.workload, case.prompts, case.guess, plan, config)
+
+
 def _one(prompt_tokens, output_tokens):
     prompts = [[7] * prompt_tokens]
     pool = RequestPool.from_tokens(prompts, 32)
@@ -156,8 +223,11 @@ def test_killed_while_running_is_one_message_and_no_orphan():
 
 
 def test_out_of_memory_is_said():
-    """An engine whose KV cache exceeds the bound on its memory does not start."""
+    """An engine whose KV cache exceeds the bound on its memory does not start, and none stays."""
     need("vllm")
     sizes = Sizes(dummy_named("small"), kv_blocks=65536, memory_mib=1500)
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    before = set(children.read_text().split())
     with pytest.raises(VllmError, match=r"memory|killed"):
         VllmEngine(sizes)
+    assert set(children.read_text().split()) <= before

@@ -117,13 +117,14 @@ class Engine:
         limits = config.scheduler_config
         limits.max_num_batched_tokens = limits.max_num_scheduled_tokens = run["max_batched_tokens"]
         limits.max_num_seqs = run["max_seqs"]
+        limits.async_scheduling = run["ahead"]
         limits.policy = "priority" if run["priority"] is not None else "fcfs"
         limits.scheduler_reserve_full_isl = run["reserve_prompt"]
         config.cache_config.enable_prefix_caching = run["caching"]
         blocks = copy.copy(self.blocks_config)
         blocks.num_blocks = run["kv_blocks"] + 1
         config.cache_config.num_gpu_blocks = blocks.num_blocks
-        scheduler = recording_scheduler()(
+        scheduler = recording_scheduler(run["ahead"])(
             vllm_config=config,
             kv_cache_config=blocks,
             structured_output_manager=self.core.structured_output_manager,
@@ -162,10 +163,12 @@ class Engine:
         Args:
             run: per request `prompts`, `outputs`, `arrival_step` and, or None, `priority`;
                 `submission`: in which order they are handed over; the limits that `renew` reads;
-                `adaptive`: candidates are asked for.
+                `adaptive`: candidates are asked for; `ahead`: async scheduling, without a model.
             lines: where to ask.
         """
         scheduler = self.renew(run)
+        if run["ahead"]:
+            return self._run_ahead(scheduler, run)
         if run["adaptive"]:
             from serving.vllm.remote.asking import asking_queue
 
@@ -182,6 +185,14 @@ class Engine:
                 turn += 1
             rows.append(self._step(scheduler, step))
             step += 1
+        return {"steps": rows, "peak_bytes": resource.getrusage(0).ru_maxrss * 1024}
+
+    def _run_ahead(self, scheduler: Any, run: dict[str, Any]) -> dict[str, Any]:
+        from serving.vllm.remote.ahead import run_ahead
+
+        for turn, index in enumerate(run["submission"]):
+            self._submit(run, index, turn)
+        rows = run_ahead(scheduler, self.config.model_config.get_vocab_size())
         return {"steps": rows, "peak_bytes": resource.getrusage(0).ru_maxrss * 1024}
 
     def _step(self, scheduler: Any, step: int) -> dict[str, Any]:

@@ -12,9 +12,16 @@ def index_of(request_id: str) -> int:
 
 
 @functools.cache
-def recording_scheduler() -> type:
-    """Return the class; vLLM is imported when it is first needed."""
-    from vllm.v1.core.sched.scheduler import Scheduler
+def recording_scheduler(ahead: bool = False) -> type:
+    """Return the class; vLLM is imported when it is first needed.
+
+    Args:
+        ahead: of vLLM's async scheduler.
+    """
+    if ahead:
+        from vllm.v1.core.sched.async_scheduler import AsyncScheduler as Scheduler
+    else:
+        from vllm.v1.core.sched.scheduler import Scheduler
 
     class Recording(Scheduler):
         """Leaves in `row` what the last step scheduled, admitted, preempted and finished.
