@@ -29,7 +29,7 @@ COMPILE_TIMEOUT_S = 900.0
 UNIT_KERNELS = 8
 """Kernels of a translation unit: reading the headers costs as much as about seven kernels."""
 _HEAVIER = 4
-"""A kernel of the collective builder compiles as long as so many of the 2.x templates, or longer."""
+"""A kernel of the collective builder compiles as long as so many of the 2.x templates."""
 
 
 class CutlassTemplates:
