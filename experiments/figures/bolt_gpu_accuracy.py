@@ -8,6 +8,7 @@ from experiments.figures.parts import bars, new_figure, summarise
 from experiments.figures.style import INK
 from experiments.figures.tuning_gpu import LOOKS, NAMES
 from experiments.figures.tuning_parts import as_points, labelled
+from experiments.kinds.tuning_gpu_published import described
 from experiments.tables import Results
 
 if TYPE_CHECKING:
@@ -36,25 +37,9 @@ def points(results: Results) -> pd.DataFrame:
 
 
 def _summary(results: Results) -> pd.DataFrame:
-    from tuning.simulated.published import PUBLISHED
-
     table = labelled(
         results,
-        group=lambda config: _label(config["time"]),
-        policy=lambda config: f"{NAMES[PUBLISHED[config['time']].gpu]}, simulated",
+        group=lambda config: described(config["time"])[1],
+        policy=lambda config: f"{NAMES[described(config['time'])[0]]}, simulated",
     )
     return summarise(table, ["group", "policy"], "ratio")
-
-
-def _label(name: str) -> str:
-    """Return the operator in short lines."""
-    from tuning.operators import Gemm
-    from tuning.simulated.published import PUBLISHED
-
-    found = PUBLISHED[name]
-    first = found.first
-    shape = f"{first.m}\nx{first.n}\nx{first.k}" if isinstance(first, Gemm) else first.text()
-    if found.second is None:
-        return shape
-    kind = "fused" if found.fused else "two"
-    return f"{shape}\n+ x128\n{kind}" + ("\nint8" if found.precision.element == "int8" else "")

@@ -60,3 +60,18 @@ class TuningGpuPublished:
             "error": max(ratio, 1.0 / ratio),
         }
         return Outcome(metrics, notes=[f"NVIDIA/cutlass {found.source}"])
+
+
+def described(name: str) -> tuple[str, str]:
+    """Return the GPU of a published time, and what was computed in short lines."""
+    from tuning.operators import Gemm
+    from tuning.simulated.published import PUBLISHED
+
+    found = PUBLISHED[name]
+    first = found.first
+    shape = f"{first.m}\nx{first.n}\nx{first.k}" if isinstance(first, Gemm) else first.text()
+    if found.second is None:
+        return found.gpu, shape
+    kind = "fused" if found.fused else "two"
+    eight = "\nint8" if found.precision.element == "int8" else ""
+    return found.gpu, f"{shape}\n+ x128\n{kind}{eight}"

@@ -18,9 +18,15 @@ from experiments.tables import Results, collect
 KIND_OF = {
     path.stem: load_manifest(path).kind for path in sorted((MANIFESTS / "bolt").glob("*.yaml"))
 }
-SIMULATED = [name for name, kind in KIND_OF.items() if kind.startswith("tuning-gpu-")]
+RECORDED = [name for name, kind in KIND_OF.items() if kind == "tuning-gpu-measured"]
+"""Experiments that read what was measured on a GPU elsewhere."""
+SIMULATED = [
+    name
+    for name, kind in KIND_OF.items()
+    if kind.startswith("tuning-gpu-") and name not in RECORDED
+]
 """Experiments on simulated GPUs."""
-MINE = [name for name in KIND_OF if name not in SIMULATED]
+MINE = [name for name in KIND_OF if name not in (*SIMULATED, *RECORDED)]
 """Experiments that measure this machine."""
 ABSENT = {
     "numpy_ns": lambda spec: (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,21 @@ import pytest
 from pydantic import ValidationError
 
 from experiments.check import load_manifest
+from experiments.claims import check_claims, holds
 from experiments.kinds.base import KINDS, Outcome
 from experiments.manifest import SIZES
 from experiments.paths import MANIFESTS
 from experiments.plan import make_plan
+from experiments.reproduce import lacks_of
+from experiments.store import Store
+from experiments.tables import collect
 from sim.streams import canonical_json
 from tests.needs import need
 from tests.tuning.test_cutlass_measured import text
-from tests.tuning_experiments.synthetic import SIMULATED, results_of
+from tests.tuning_experiments.synthetic import RECORDED, SIMULATED, results_of
+from tuning.operators import Epilogue, Gemm
+from tuning.templates.cutlass.candidates import native
+from tuning.templates.cutlass.params import Kernel
 
 GEMM = {"kind": "gemm", "m": 1280, "n": 768, "k": 768}
 NAMES = [name for name in KINDS.names() if name.startswith("tuning-gpu-")]
@@ -159,10 +167,8 @@ def test_types_that_do_not_go_together_are_refused() -> None:
         run("tuning-gpu-operator", gpu="a100-80", element="int8", operator=GEMM)
 
 
-@pytest.mark.parametrize("name", SIMULATED)
+@pytest.mark.parametrize("name", [*SIMULATED, *RECORDED])
 def test_every_claim_of_a_manifest_has_runs_that_it_speaks_of(name: str) -> None:
-    from experiments.claims import holds
-
     manifest = load_manifest(MANIFESTS / "bolt" / f"{name}.yaml")
     plan = make_plan(manifest, "standard", {})
     for claim in manifest.claims:
@@ -199,3 +205,58 @@ def test_the_papers_values_stand_at_the_groups_that_they_are_of(tmp_path: Path) 
         (1.46, ("128320",)),
     ]
     assert {mark for _, mark, _ in found} == {"remembered"}
+
+
+def _folder(path: Path) -> list[Kernel]:
+    """Write a plan and results as the exported script leaves them; return the kernels."""
+    operator = Gemm(1280, 768, 768, epilogue=Epilogue(("bias", "relu")))
+    kernels = native(operator, "sm_90a", 132)[:3]
+    candidates = [
+        {"name": f"k{place}", "candidate": kernel.to_candidate().to_dict()}
+        for place, kernel in enumerate(kernels)
+    ]
+    problem = {"id": "p", "operator": operator.to_dict(), "candidates": candidates}
+    plan = {"schema": 1, "version": "1", "problems": [{**problem, "rivals": ["vendor"]}]}
+    rows: list[dict[str, Any]] = [
+        {"problem": "", "name": "", "status": "machine", "gpu": "NVIDIA H200"},
+        {"problem": "p", "name": "k0", "status": "ok", "median_ns": 9000.0, "samples": 9},
+        {"problem": "p", "name": "k1", "status": "ok", "median_ns": 8000.0, "samples": 9},
+        {"problem": "p", "name": "k2", "status": "wrong", "message": "off by 3"},
+        {"problem": "p", "name": "rival:vendor", "status": "ok", "median_ns": 10000.0},
+    ]
+    path.mkdir()
+    (path / "plan.json").write_text(json.dumps(plan), "utf-8")
+    lines = "\n".join(json.dumps(row) for row in rows)
+    (path / "measurements.jsonl").write_text(lines + "\n", "utf-8")
+    return kernels
+
+
+def test_measurements_of_a_gpu_elsewhere_are_read_and_compared(tmp_path: Path) -> None:
+    assert len(_folder(tmp_path / "h200")) == 3
+    fields: dict[str, Any] = {"gpu": "h200", "folder": str(tmp_path / "h200"), "operator": GEMM}
+    found = check("tuning-gpu-measured", run("tuning-gpu-measured", 0, **fields))
+    assert (found["ours_us"], found["vendor_us"]) == (8.0, 10.0)
+    assert found["speedup_over_vendor"] == 1.25
+    assert found["speedup_over_cublaslt"] is None
+    assert (found["measured"], found["failed"]) == (2, 1)
+    assert found["regret_3"] == 1.0
+    assert found["simulated_us"] > 0
+    with pytest.raises(ValueError, match="no time for"):
+        run("tuning-gpu-measured", 0, **{**fields, "operator": {**GEMM, "m": 64}})
+
+
+def test_without_measurements_of_a_gpu_claims_need_hardware(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIPTYCH_DATA", str(tmp_path))
+    kind = KINDS.get("tuning-gpu-measured")
+    config = {"gpu": "h200", "folder": "h200", "operator": GEMM}
+    settled = kind.resolve(kind.Config.model_validate(config).model_dump(mode="json"))
+    assert settled["sha256"] is None
+    gpu, message = kind.lacks(settled)
+    assert gpu == "gpu"
+    assert "tuning.templates.cutlass.export" in message
+    manifest = load_manifest(MANIFESTS / "bolt" / "h200-gemm.yaml")
+    plan = make_plan(manifest, "standard", {})
+    checks = check_claims(collect(plan, Store(tmp_path / "store")), lacks_of(plan))
+    assert {found.verdict for found in checks} == {"needs_hardware"}
