@@ -62,6 +62,7 @@ def test_cuda_names():
     found = venv.cuda_packages(names)
     expected = ["cuda-toolkit", "nvidia-cublas", "nvidia_nccl_cu12", "pytorch-triton"]
     assert found == sorted([*expected, "thing-cu13", "triton"])
+    assert venv.cuda_packages(["nvidia-cutlass", "cuda_python", "cuda-bindings"]) == []
 
 
 def test_second_call_does_nothing_and_extras_add_up(fake, tmp_path):

@@ -203,3 +203,42 @@ def test_a_beginning_that_does_not_compile_is_told_like_any_other_fault(tmp_path
 def test_the_examples_compile(tmp_path):
     made = ObjectCache(tmp_path).compile([LIBRARY.render(OPERATOR, LIBRARY.candidate("good"))])
     assert made[0].path is not None
+
+
+TALKER = 'echo "ptxas info: Used 7 registers" >&2; shift 0; for last; do :; done; cp {so} $last'
+
+
+def test_a_report_is_kept_beside_its_object(tmp_path):
+    whole = ObjectCache(tmp_path / "o").require(TINY)
+    compiler = script(tmp_path / "cc", TALKER.format(so=whole))
+    source = replace(TINY, compiler=compiler, reports=True)
+    first = ObjectCache(tmp_path / "o").compile([source])[0]
+    again = ObjectCache(tmp_path / "o").compile([source])[0]
+    assert first.report == again.report == "ptxas info: Used 7 registers\n"
+    assert (again.seconds, again.path) == (0.0, first.path)
+    assert ObjectCache(tmp_path / "o").compile([replace(source, reports=False)])[0].report == ""
+    assert first.path is not None
+    first.path.with_suffix(".txt").unlink()  # without its report an object is not there
+    once_more = ObjectCache(tmp_path / "o").compile([source])[0]
+    assert once_more.seconds > 0
+    assert once_more.report == first.report
+    ObjectCache(tmp_path / "o").discard(source)
+    assert not list((tmp_path / "o").glob("*/*.txt"))
+
+
+def test_folders_and_suffix_reach_the_compiler_and_decide_nothing(tmp_path):
+    (tmp_path / "h").mkdir()
+    (tmp_path / "h" / "seven.h").write_text("#define SEVEN 7\n")
+    text = '#include "seven.h"\n#ifndef __cplusplus\nint seven() { return SEVEN; }\n#endif\n'
+    source = replace(TINY, text=text, suffix=".c", folders=(str(tmp_path / "h"),))
+    cache = ObjectCache(tmp_path / "o")
+    made = cache.compile([replace(source, compiler="gcc")])[0]
+    assert made.path is not None, made.message
+    assert cache.path_of(source) == cache.path_of(replace(source, folders=()))
+
+
+def test_a_version_is_the_line_that_has_a_number(tmp_path):
+    plain = tmp_path / "cc"
+    plain.write_text("#!/bin/sh\necho 'nvcc: a compiler driver'\necho 'Build cuda_13.0'\n")
+    plain.chmod(0o755)
+    assert toolchain(str(plain)) == "Build cuda_13.0"

@@ -28,6 +28,8 @@ COMPILE_TIMEOUT_S = 900.0
 """A unit of several Hopper kernels takes minutes on a machine that does other things too."""
 UNIT_KERNELS = 8
 """Kernels of a translation unit: reading the headers costs as much as about seven kernels."""
+_HEAVIER = 4
+"""A kernel of the collective builder compiles as long as so many of the 2.x templates."""
 
 
 class CutlassTemplates:
@@ -119,16 +121,17 @@ def with_headers(source: Source) -> Source:
 def units(kernels: Sequence[Kernel], most: int = UNIT_KERNELS) -> list[list[Kernel]]:
     """Return the kernels in groups that one translation unit each should hold.
 
-    Kernels of one group share their target; most headers serve all families.
+    Kernels of one group share their target; most headers serve all families. Those of 3.x, which
+    compile for half a minute each, are fewer to a group.
     """
     shelves: dict[str, list[Kernel]] = {}
     for kernel in sorted(kernels, key=lambda kernel: kernel.family):  # fewer headers per group
         shelves.setdefault(kernel.arch, []).append(kernel)
-    return [
-        shelf[start : start + most]
-        for shelf in shelves.values()
-        for start in range(0, len(shelf), most)
-    ]
+    found = []
+    for arch, shelf in shelves.items():
+        count = max(1, most // _HEAVIER) if architecture(arch).api == "3.x" else most
+        found += [shelf[start : start + count] for start in range(0, len(shelf), count)]
+    return found
 
 
 def compile_units(

@@ -9,7 +9,8 @@ A unit exports, for each kernel and with `symbol(kernel)` in the place of P,
     int     P_threads(), P_shared_bytes()                                  of a threadblock
 
 `tensors` are device pointers, in the order of `call.tensors_of`; `sizes` are `call.sizes_of`. Codes
-other than 0 are the library's `cutlass::Status`. The workspace is zeroed before the first call.
+other than 0 are the library's `cutlass::Status`. The workspace is zeroed before the first call; its
+size is asked where the GPU is, for the library counts multiprocessors.
 """
 
 from __future__ import annotations

@@ -120,14 +120,21 @@ def mismatch(problem: dict[str, Any], found: Any, wanted: Any) -> str:
     return "" if worst <= 0 else f"{worst:.3g} beyond the tolerance"
 
 
-def rivals(problem: dict[str, Any], given: dict[str, Any], compiles: bool) -> dict[str, Any]:
-    """Return name -> function that computes the problem by PyTorch, in the plan's types."""
+def rivals(problem: dict[str, Any], like: dict[str, Any], compiles: bool) -> dict[str, Any]:
+    """Return name -> function of operands that computes the problem by PyTorch, in its types.
+
+    Args:
+        problem: of the plan.
+        like: operands such as the functions will get.
+        compiles: whether torch.compile is among them; it compiles at the first call.
+    """
     import torch
 
     chains = [part["steps"] for part in problem["parts"]]
+    first = problem["parts"][0]
 
-    def separate() -> Any:
-        value = given[problem["parts"][0]["a"]]
+    def separate(given: dict[str, Any]) -> Any:
+        value = given[first["a"]]
         for part in problem["parts"]:
             value = product(part, value, given[part["b"]])
             bias, residual = given.get(part["bias"]), given.get(part["residual"])
@@ -135,28 +142,24 @@ def rivals(problem: dict[str, Any], given: dict[str, Any], compiles: bool) -> di
             value = steps(value, part["steps"], bias, residual)
         return value
 
+    plain = first["kind"] == "gemm" and like["a"].dim() == 2
     if problem["element"] == "int8":
-        plain = len(problem["parts"]) == 1 and problem["parts"][0]["kind"] == "gemm"
-        if not plain or given["a"].dim() != 2:
-            return {}
-        return {"int_mm": lambda: torch.ops.aten._int_mm(given["a"], given["b"].T)}
-    found = {"vendor": separate}
+        alone = plain and len(chains) == 1
+        return {"int_mm": lambda g: torch.ops.aten._int_mm(g["a"], g["b"].T)} if alone else {}
+    found: dict[str, Any] = {"vendor": separate}
     if compiles:
         found["compile"] = torch.compile(separate, mode="max-autotune-no-cudagraphs")
-    first = problem["parts"][0]
-    fused = chains[0] in (["bias", "relu"], ["bias", "gelu"]) and len(chains) == 1
-    if fused and first["kind"] == "gemm" and given["a"].dim() == 2:
-        b = given["b"].T if first["layout"] == "tn" else given["b"]
+    fused = chains in ([["bias", "relu"]], [["bias", "gelu"]])
+    if fused and plain:
         gelu = chains[0][1] == "gelu"  # cuBLASLt's is the tanh approximation
-        found["cublaslt"] = lambda: torch.ops.aten._addmm_activation(
-            given["bias"], given["a"], b, use_gelu=gelu
+        found["cublaslt"] = lambda g: torch.ops.aten._addmm_activation(
+            g["bias"], g["a"], g["b"].T if first["layout"] == "tn" else g["b"], use_gelu=gelu
         )
-    if fused and first["kind"] == "conv2d" and chains[0][1] == "relu" and given["x"].is_cuda:
-        image, weight = (given[name].permute(0, 3, 1, 2) for name in ("x", "w"))
+    if fused and first["kind"] == "conv2d" and chains[0][1] == "relu" and like["x"].is_cuda:
         moves = first["stride"], first["padding"], first["dilation"]
-        found["cudnn_relu"] = lambda: torch.cudnn_convolution_relu(
-            image, weight, given["bias"], *moves, 1
-        )
+        found["cudnn_relu"] = lambda g: torch.cudnn_convolution_relu(
+            g["x"].permute(0, 3, 1, 2), g["w"].permute(0, 3, 1, 2), g["bias"], *moves, 1
+        ).permute(0, 2, 3, 1)
     return found
 
 
@@ -224,6 +227,7 @@ class Bench:
 
     def rival(self, name: str, compiles: bool) -> dict[str, Any]:
         """Return the result of one rival; its error is told, never a reason to refuse it."""
-        calls = [rivals(self.problem, given, compiles)[name] for given in self.sets]
+        compute = rivals(self.problem, self.sets[0], compiles)[name]
+        calls = [lambda g=given: compute(g) for given in self.sets]
         error = (calls[0]().double() - self.wanted).abs().max()
         return {"status": "ok", "worst_error": float(error), **timed(calls)}
