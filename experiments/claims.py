@@ -268,4 +268,5 @@ def _with_own(found: Estimate, table: pd.DataFrame, claim: Claim, columns: list[
         groups, _ = _groups(table, metric, columns)
         one = _estimate(groups, claim.statistic) if groups else None
         ends.append(None if one is None else one.value)
-    return Estimate(found.value, *ends, found.n)
+    low, high = ends
+    return Estimate(found.value, low, high, found.n)

@@ -62,8 +62,8 @@ class NetworkRace:
         rounds = list(zip(self.taken[slow], self.taken[fast], strict=True))
         clean = [(one, two) for one, two in rounds if not (one[1] or two[1])]
         kept = clean if len(clean) >= FEWEST_PAIRS else rounds
-        sides = zip((slow, fast), zip(*kept, strict=True), strict=True)
-        return paired_ratio(*(Timing.of(name, [ns for ns, _ in side]) for name, side in sides))
+        one = Timing.of(slow, [first[0] for first, _ in kept])
+        return paired_ratio(one, Timing.of(fast, [second[0] for _, second in kept]))
 
     @property
     def disturbed(self) -> float:
