@@ -10,11 +10,13 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 from emu.datapath import registry
+from emu.datapath.agent import Agent
 from emu.datapath.loading import Datapath
 from emu.datapath.problems import DatapathError
 from emu.datapath.requests import Request, read_request
@@ -23,8 +25,18 @@ from experiments.paths import ROOT
 _POLL_MS = 200
 
 
-class _EndedError(Exception):
-    """SIGTERM came."""
+class _Term:
+    """Whether SIGTERM came.
+
+    The handler raises nothing: libbpf calls back while it loads, and what is raised there is lost.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        signal.signal(signal.SIGTERM, self._note)
+
+    def _note(self, number: int, frame: object) -> None:
+        self.came = True
 
 
 def hold(
@@ -42,34 +54,28 @@ def hold(
         KeyboardInterrupt: SIGINT came.
     """
     registry.reap()
-    signal.signal(signal.SIGTERM, _end)
-    try:
-        tells = told is not None or request.agent is not None
-        settings = replace(request.settings, tells=tells)
-        with Datapath(settings, request.decision) as datapath:
-            entry = registry.enter(request.settings.name, request.what)
-            try:
-                ready()
-                _read(datapath, request, told)
-            finally:
-                registry.leave(entry)
-    except _EndedError:
+    term = _Term()
+    tells = told is not None or request.agent is not None
+    settings = replace(request.settings, tells=tells)
+    with Datapath(settings, request.decision) as datapath:
+        entry = registry.enter(request.settings.name, request.what)
+        try:
+            ready()
+            while not term.came:
+                _read(datapath, request.agent, told)
+        finally:
+            registry.leave(entry)
+
+
+def _read(datapath: Datapath, agent: Agent | None, told: Callable[[Any], None] | None) -> None:
+    """Answer or read for a moment; where the program tells nothing, wait."""
+    if not datapath.settings.tells:
+        time.sleep(_POLL_MS / 1e3)
         return
-
-
-def _read(datapath: Datapath, request: Request, told: Callable[[Any], None] | None) -> NoReturn:
-    while not datapath.settings.tells:
-        signal.pause()
-    while True:
-        agent = request.agent
-        records = agent.serve(datapath, _POLL_MS) if agent else datapath.poll(_POLL_MS)
-        if told is not None:
-            for record in records:
-                told(record)
-
-
-def _end(number: int, frame: object) -> NoReturn:
-    raise _EndedError
+    records = agent.serve(datapath, _POLL_MS) if agent else datapath.poll(_POLL_MS)
+    if told is not None:
+        for record in records:
+            told(record)
 
 
 def start(what: str, name: str | None, parameters: Sequence[str]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ NAMES = tuple(f"tri_s{slot}" for slot in range(4))
 PATIENCE_S = 5.0
 _FOLDER = ROOT / "policies" / "congestion" / "rules"
 _LONGEST_S = 2.0
+_LOADING_S = 60.0
 _ENDS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)
 
 
@@ -42,13 +43,24 @@ def once(draws: random.Random, environment: dict[str, str]) -> list[str]:
         held = stopped_with(process.pid)
         process.send_signal(draws.choice(_ENDS))
         process.send_signal(signal.SIGCONT)
-    left = [
+        left = [] if _ended(process) else [f"loader {name} that did not end on SIGTERM"]
+    left += [
         f"{kind} {number} of a killed loader"
         for kind, number in sorted(still_there(held, PATIENCE_S))
     ]
     if not vanished(name):
         left.append(f"registration {name} of a killed loader")
     return left
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Wait for the end of a process that was told to end; it may load to the end first."""
+    try:
+        process.wait(_LOADING_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return False
+    return True
 
 
 def stopped_with(pid: int) -> set[Held]:

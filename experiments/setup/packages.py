@@ -76,6 +76,7 @@ _ROWS = [
     Program("libnuma", "libnuma1", "vLLM on a CPU", marker="/usr/lib/*/libnuma.so.1"),
     Program("make", "make", "the Makefile"),
     Program("mn", "mininet", "emulated networks"),
+    Program("objdump", "binutils", "tests of compiled kernels"),
     Program("mount", "mount", "emulation in namespaces of its own"),
     Program(
         "ns3",

@@ -89,6 +89,21 @@ class TestLive:
         assert still_there(held, 5.0) == set()
         assert loaders.vanished(name)
 
+    @pytest.mark.parametrize("after_s", [0.3, 0.6, 0.9, 1.2, 1.5, 3.0])
+    def test_a_loader_ends_whenever_it_is_told_to(self, after_s: float) -> None:
+        """SIGTERM may come while libbpf calls back, where an exception would be lost."""
+        rule = ROOT / "policies" / "congestion" / "rules" / "gentle.rule"
+        name = f"t{os.getpid()}_term"
+        command = [sys.executable, "-m", "emu.datapath.holder", str(rule), name]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+            time.sleep(after_s)
+            process.terminate()
+            try:
+                process.wait(60.0)
+            finally:
+                process.kill()
+        assert loaders.vanished(name)
+
     def test_flows_of_a_killed_world_end_soon(self) -> None:
         """Their connections hold the datapath's programs until the kernel gives up on them."""
         marker = f"soak-{os.getpid()}-killed"
