@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from experiments.cli_parts import Json, print_json
 from experiments.paths import results_root
 from experiments.problems import InputError
 
@@ -22,7 +22,7 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option(help="default: results/hardware/MODEL-DTYPE.json")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
+    json: Json = False,
 ) -> None:
     """Measure steps of real vLLM here, fit their cost, and judge it on pools not fitted to.
 
@@ -49,7 +49,7 @@ def calibrate(
     entry = entry_of(found, path.stem, model, dtype)
     write_entry(path, entry)
     if json:
-        print(jsonlib.dumps(entry | {"file": str(path)}, indent=1))
+        print_json(entry | {"file": str(path)})
         return
     for one in found.judged:
         low, high = min(one.measured_s), max(one.measured_s)

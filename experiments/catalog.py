@@ -12,12 +12,15 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.files import read_json, write_json
 from experiments.paths import MANIFESTS, PACKAGES, ROOT, cache_root, data_root
 from experiments.problems import InputError, InvalidManifest, Problem
 from policies.registry import nearest
+
+if TYPE_CHECKING:
+    from experiments.manifest import Manifest
 
 SIZES = ("quick", "standard", "paper")
 WATCHED = (".py", ".yaml", ".json", ".rule", ".safetensors")
@@ -31,6 +34,7 @@ class Entry:
     Attributes:
         runs: size -> list of (run id, index into `fingerprints`).
         needs: capabilities without which none of its runs can start.
+        manifest: what the checked manifest says, as JSON values.
     """
 
     id: str
@@ -46,11 +50,19 @@ class Entry:
     seconds: dict[str, float]
     fingerprints: list[str]
     runs: dict[str, list[list[Any]]]
+    manifest: dict[str, Any]
 
     @property
     def paper(self) -> str:
         """The paper's short name."""
         return self.id.split("/")[0]
+
+
+def manifest_of(entry: Entry) -> Manifest:
+    """Return the manifest of an experiment; it was checked when the catalogue was made."""
+    from experiments.manifest import Manifest
+
+    return Manifest.model_validate(entry.manifest)
 
 
 def entries() -> list[Entry]:
@@ -138,6 +150,7 @@ def _read(path: Path) -> Entry:
         seconds={size: manifest.size(size).seconds for size in SIZES},
         fingerprints=fingerprints,
         runs=runs,
+        manifest=manifest.model_dump(mode="json", by_alias=True, exclude_unset=True),
     )
 
 

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from experiments import datapath
 from experiments.calibrate import calibrate
+from experiments.cli_parts import (
+    AnyNames,
+    Cluster,
+    DryRun,
+    Json,
+    Names,
+    Only,
+    Plugins,
+    Refresh,
+    Serial,
+    Set,
+    SizeOption,
+    Workers,
+    capabilities_among,
+    manifest_or_file,
+    manifests_of,
+    options_of,
+    print_json,
+)
 from experiments.conform import conform
 from experiments.paths import build_root, results_root
 from experiments.problems import InputError
@@ -34,30 +52,6 @@ app.add_typer(datapath.app, name="datapath")
 app.command()(calibrate)
 app.command()(conform)
 
-SizeName = Literal["quick", "standard", "paper"]
-Names = Annotated[
-    list[str], typer.Argument(help="experiments, as `list` shows them; globs allowed")
-]
-AnyNames = Annotated[
-    list[str] | None, typer.Argument(help="experiments or globs; all if none is given")
-]
-SizeOption = Annotated[SizeName, typer.Option("--size", help="how much of it")]
-Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would run, and for how long")]
-Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="processes; default: all cores")]
-Serial = Annotated[bool, typer.Option(help="in this process, one by one, without isolation")]
-Cluster = Annotated[str | None, typer.Option(help="address of a Dask scheduler, tcp://host:port")]
-Refresh = Annotated[bool, typer.Option(help="redo runs that older code made")]
-Plugins = Annotated[
-    list[Path] | None,
-    typer.Option("--plugin", help="Python file with a policy of yours; its code runs"),
-]
-Only = Annotated[str | None, typer.Option(help="only the runs whose id starts so")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("-s", "--set", help="axis=value[,value]: other values, or a further axis"),
-]
-
 
 @app.command("list")
 def list_(names: AnyNames = None, size: SizeOption = "quick", json: Json = False) -> None:
@@ -68,10 +62,10 @@ def list_(names: AnyNames = None, size: SizeOption = "quick", json: Json = False
 
     chosen = select(names, entries()) if names else entries()
     found = states(chosen, size, Store(results_root()))
-    present = _present({need for entry in chosen for need in entry.needs})
+    present = capabilities_among({need for entry in chosen for need in entry.needs})
     if json:
         rows = [as_json(entry, found[entry.id], present) for entry in chosen]
-        return _print_json({"schema": 1, "experiments": rows})
+        return print_json({"schema": 1, "experiments": rows})
     from experiments.display import experiments_table
 
     experiments_table(chosen, found, size, present)
@@ -96,8 +90,8 @@ def reproduce(
     """
     from experiments.plan import make_plan
 
-    options = _options(workers, serial, cluster, refresh, plugin, only)
-    plans = [make_plan(manifest, size) for manifest in _manifests(names)]
+    options = options_of(workers, serial, cluster, refresh, plugin, only)
+    plans = [make_plan(manifest, size) for manifest in manifests_of(names)]
     _compute(plans, options, dry_run, json)
 
 
@@ -119,7 +113,7 @@ def run(
     from experiments.check import load_manifest
     from experiments.plan import make_plan, parse_overrides
 
-    options = _options(workers, serial, cluster, refresh, plugin, only)
+    options = options_of(workers, serial, cluster, refresh, plugin, only)
     plan = make_plan(load_manifest(manifest), size, parse_overrides(set_ or []))
     given = [("-s", text) for text in set_ or []] + [("--plugin", str(p)) for p in plugin or []]
     words = ("run", str(manifest), *(word for pair in given for word in pair))
@@ -133,9 +127,9 @@ def status(names: AnyNames = None, size: SizeOption = "quick", json: Json = Fals
     from experiments.status import print_status, status_rows
     from experiments.store import Store
 
-    plans = [make_plan(manifest, size) for manifest in _manifests(names or ["*"])]
+    plans = [make_plan(manifest, size) for manifest in manifests_of(names or ["*"])]
     rows = status_rows(plans, Store(results_root()))
-    _print_json({"schema": 1, "experiments": rows}) if json else print_status(rows)
+    print_json({"schema": 1, "experiments": rows}) if json else print_status(rows)
 
 
 @app.command()
@@ -154,13 +148,13 @@ def compare(
     from experiments.own import beside_ours, computed
     from experiments.plan import make_plan, parse_overrides
 
-    manifest, options = _manifest_or_file(name), _options(None, False, None, False, plugin, None)
+    manifest, options = manifest_or_file(name), options_of(plugin=plugin)
     given = parse_overrides(set_ or [])
     given = beside_ours(manifest, size, given, options.plugins, baseline)
     results, failed = computed(make_plan(manifest, size, given), options, run)
     rows = comparison(results, baseline, metric)
     if json:
-        _print_json({"schema": 1, "rows": [row.as_json() for row in rows]})
+        print_json({"schema": 1, "rows": [row.as_json() for row in rows]})
     else:
         print_comparison(rows)
     if failed:
@@ -178,10 +172,10 @@ def claims(names: AnyNames = None, size: SizeOption = "quick", json: Json = Fals
     from experiments.store import Store
 
     store = Store(results_root())
-    plans = [make_plan(manifest, size) for manifest in _manifests(names or ["*"])]
+    plans = [make_plan(manifest, size) for manifest in manifests_of(names or ["*"])]
     checks = [check for plan in plans for check in checks_on(plan, store)]
     if json:
-        return _print_json({"schema": 1, "claims": [check.as_json() for check in checks]})
+        return print_json({"schema": 1, "claims": [check.as_json() for check in checks]})
     from experiments.display import claims_table
 
     claims_table(checks)
@@ -199,9 +193,9 @@ def report(
     from experiments.reproduce import report_on
     from experiments.store import Store
 
-    plans = [make_plan(manifest, size) for manifest in _manifests(names or ["*"])]
+    plans = [make_plan(manifest, size) for manifest in manifests_of(names or ["*"])]
     path = report_on(plans, Store(results_root()), out or build_root() / "report.html")
-    _print_json({"schema": 1, "report": str(path)}) if json else print(path)
+    print_json({"schema": 1, "report": str(path)}) if json else print(path)
 
 
 @app.command()
@@ -216,9 +210,9 @@ def record(names: Names, size: SizeOption = "paper", json: Json = False) -> None
     from experiments.tables import collect
 
     store = Store(results_root())
-    plans = [make_plan(manifest, size) for manifest in _manifests(names)]
+    plans = [make_plan(manifest, size) for manifest in manifests_of(names)]
     files = [str(keep(collect(plan, store))) for plan in plans]
-    _print_json({"schema": 1, "recorded": files}) if json else print("\n".join(files))
+    print_json({"schema": 1, "recorded": files}) if json else print("\n".join(files))
 
 
 @app.command()
@@ -248,7 +242,7 @@ def clean(
 
     removed = do_clean(results_root(), names or [], stale_only=stale, really=yes)
     if json:
-        return _print_json({"schema": 1, "removed": removed, "done": yes})
+        return print_json({"schema": 1, "removed": removed, "done": yes})
     print(f"{'removed' if yes else 'would remove (say --yes)'}: {removed} runs")
 
 
@@ -257,7 +251,7 @@ def schema() -> None:
     """Print the JSON Schema of manifests, for editors that complete and check as you type."""
     from experiments.manifest import Manifest
 
-    _print_json(Manifest.model_json_schema())
+    print_json(Manifest.model_json_schema())
 
 
 def main() -> None:
@@ -297,7 +291,7 @@ def _compute(plans: list[Plan], options: Options, dry_run: bool, json: bool) -> 
             for todo in [todo_of(p, store, options)[0]]
         ]  # fmt: skip
         if json:
-            return _print_json({"schema": 1, "dry_run": True, "experiments": rows})
+            return print_json({"schema": 1, "dry_run": True, "experiments": rows})
         for row in rows:
             print("{id} ({size}): {todo} of {planned} runs to do, about {time}".format_map(row))
         return None
@@ -309,69 +303,11 @@ def _compute(plans: list[Plan], options: Options, dry_run: bool, json: bool) -> 
         checks = [check.as_json() for o in outcomes for check in o.checks]
         failed = {i: why for o in outcomes for i, why in o.tally.failed.items()}
         done = sum(o.tally.done for o in outcomes)
-        _print_json({"schema": 1, "done": done, "failed": failed, "claims": checks})
+        print_json({"schema": 1, "done": done, "failed": failed, "claims": checks})
     else:
         print("\n".join(summary(outcomes)))
     if any(o.tally.failed or o.trouble for o in outcomes):
         raise typer.Exit(1)
-
-
-def _options(
-    workers: int | None,
-    serial: bool,
-    cluster: str | None,
-    refresh: bool,
-    plugin: list[Path] | None,
-    only: str | None,
-) -> Options:
-    from experiments.reproduce import Options
-
-    return Options(workers, serial, cluster, refresh, _load_plugins(plugin), only)
-
-
-def _load_plugins(paths: list[Path] | None) -> tuple[Path, ...]:
-    from experiments.worker import registries
-    from policies.registry import load_plugin
-
-    for path in paths or []:
-        print(f"warning: --plugin runs the code of {path}", file=sys.stderr)
-        try:
-            load_plugin(path, registries())
-        except Exception as error:  # a plug-in is a stranger's code and may raise anything
-            reason = f"{type(error).__name__}: {error}"
-            raise InputError(f"--plugin {path} could not be loaded: {reason}") from None
-    return tuple(path.resolve() for path in paths or [])
-
-
-def _manifests(names: list[str]) -> list[Any]:
-    from experiments.catalog import entries, select
-    from experiments.check import load_manifest
-    from experiments.paths import ROOT
-
-    return [load_manifest(ROOT / entry.file) for entry in select(names, entries())]
-
-
-def _manifest_or_file(name: str) -> Any:
-    from experiments.check import load_manifest
-
-    if name.endswith((".yaml", ".yml")):
-        return load_manifest(Path(name))
-    found = _manifests([name])
-    if len(found) > 1:
-        raise InputError(f"{name!r} matches {len(found)} experiments; name one")
-    return found[0]
-
-
-def _present(needed: set[str]) -> set[str]:
-    if not needed:
-        return set()
-    from experiments.doctor import capabilities
-
-    return {c.name for c in capabilities() if c.present}
-
-
-def _print_json(value: Any) -> None:
-    print(jsonlib.dumps(value, indent=1, ensure_ascii=False))
 
 
 if __name__ == "__main__":

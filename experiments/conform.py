@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from experiments.cli_parts import Json, print_json
+
 
 def conform(
     file: Annotated[
         Path, typer.Argument(help="a Python file with @register, or a .rule; Python runs")
     ],
-    json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
+    json: Json = False,
 ) -> None:
     """Put a policy of yours to the laws that every policy here obeys, and say what is wrong."""
     from experiments.laws import laws_of, lines_of
 
     laws = laws_of(file)
     if json:
-        print(jsonlib.dumps({"schema": 1, "laws": [asdict(law) for law in laws]}, indent=1))
+        print_json({"schema": 1, "laws": [asdict(law) for law in laws]})
     else:
         print("\n".join(lines_of(laws)))
     if not all(law.kept for law in laws):

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from experiments.cli_parts import Json, print_json
 from experiments.problems import InputError
 
 app = typer.Typer(
@@ -37,7 +38,6 @@ Parameters = Annotated[
     list[str] | None,
     typer.Option("-p", "--parameter", help="name=number, such as start_bps=2e6 or delta=0.05"),
 ]
-Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 
 
 @app.command()
@@ -103,7 +103,7 @@ def list_(json: Json = False) -> None:
 
         rows = [entry for entry in registry.entries() if entry.lives]
     if json:
-        return print(jsonlib.dumps({"schema": 1, "datapaths": [vars(row) for row in rows]}))
+        return print_json({"schema": 1, "datapaths": [vars(row) for row in rows]})
     for row in rows:
         print(f"{row.name:16} {row.what:32} process {row.pid}")
     if not rows:
@@ -160,5 +160,5 @@ def _told() -> Iterator[None]:
 
 def _say(answer: dict[str, Any], json: bool) -> None:
     if json:
-        return print(jsonlib.dumps({"schema": 1, **answer}))
+        return print_json({"schema": 1, **answer})
     print(", ".join(f"{key} {value}" for key, value in answer.items()))

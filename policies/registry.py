@@ -60,6 +60,12 @@ def _names_in(path: Path, _mtime_ns: int) -> tuple[str, ...]:
     return tuple(names)
 
 
+@functools.lru_cache(maxsize=64)
+def _files_in(folder: Path, _mtime_ns: int) -> tuple[Path, ...]:
+    """Return the modules of a folder; one that comes or goes changes the folder's time."""
+    return tuple(sorted(folder.glob("*.py")))
+
+
 def _place(entry: type) -> tuple[str, str]:
     return entry.__module__, entry.__qualname__
 
@@ -100,7 +106,7 @@ class Registry(Generic[T]):
         folder = ROOT.joinpath(*self.package.split("."))
         found = {
             name: path
-            for path in sorted(folder.glob("*.py"))
+            for path in _files_in(folder, folder.stat().st_mtime_ns)
             for name in _names_in(path, path.stat().st_mtime_ns)
         }
         return found | self._plugins

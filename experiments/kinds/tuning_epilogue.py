@@ -34,6 +34,8 @@ class TuningEpilogue:
         "unfused_ns": "ns; kernel without it, then the pass over the output",
         "plain_ns": "ns; kernel without it, alone",
         "speedup": "1; unfused_ns / fused_ns; higher is better",
+        "speedup_low": "1; lower end of its 95 % interval over samples",
+        "speedup_high": "1; upper end",
         "epilogue_share": "1; (fused_ns - plain_ns) / plain_ns: what a fused epilogue costs",
         **SPENT,
     }
@@ -56,14 +58,19 @@ class TuningEpilogue:
             NothingMeasuredError: no candidate ran.
             RuntimeError: the two ways differ, or the pass did not compile.
         """
+        from tuning.rivals.timing import Timing, ratio_of_medians
+
         wanted = EpilogueConfig.model_validate(fields_of(config))
         times, spent, notes = _timed(wanted, str(config["policy"]), int(config["seed"]))
         fused, unfused, plain = (middle(times[n]) for n in ("fused", "unfused", "plain"))
+        ratio = ratio_of_medians(*(Timing.of(n, times[n]) for n in ("unfused", "fused")))
         metrics = {
             "fused_ns": fused,
             "unfused_ns": unfused,
             "plain_ns": plain,
-            "speedup": unfused / fused,
+            "speedup": ratio.value,
+            "speedup_low": ratio.low,
+            "speedup_high": ratio.high,
             "epilogue_share": (fused - plain) / plain,
             **spent,
         }

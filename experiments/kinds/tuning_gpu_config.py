@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from experiments.kinds.base import Config
+from experiments.kinds.tuning_shapes import Shape
 from tuning.simulated.setting import Setting, setting
 from tuning.templates.cutlass.params import ACCUMULATES, OUTPUTS
 from tuning.templates.cutlass.problem import Precision
@@ -41,6 +42,18 @@ class GpuConfig(Config):
             raise ValueError(f"accumulate: {self.element} is not summed in {self.accumulate}")
         output = OUTPUTS[self.element][0]
         return setting(self.gpu, Precision(self.element, self.accumulate, output), seed)
+
+
+class OneOperatorConfig(GpuConfig):
+    """Fields of a kind that looks at one operator."""
+
+    operator: Shape
+
+    @field_validator("operator")
+    @classmethod
+    def _possible(cls, shape: Shape) -> Shape:
+        shape.operator()
+        return shape
 
 
 def own_fields(config: dict[str, Any]) -> dict[str, Any]:

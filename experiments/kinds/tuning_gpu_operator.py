@@ -10,26 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from experiments.kinds.base import Outcome, register
-from experiments.kinds.tuning_gpu_config import GpuConfig, own_fields
-from experiments.kinds.tuning_shapes import Shape
+from experiments.kinds.tuning_gpu_config import OneOperatorConfig, own_fields
 
 
-class GpuOperatorConfig(GpuConfig):
+class GpuOperatorConfig(OneOperatorConfig):
     """Configuration of `tuning-gpu-operator`."""
 
-    operator: Shape
     exhaustive: bool = Field(
         default=False, description="Whether the whole space is searched too, not only the tens."
     )
-
-    @field_validator("operator")
-    @classmethod
-    def _possible(cls, shape: Shape) -> Shape:
-        shape.operator()
-        return shape
 
 
 @register("tuning-gpu-operator")

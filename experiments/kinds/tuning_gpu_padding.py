@@ -5,30 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import field_validator
-
 from experiments.kinds.base import Outcome, register
-from experiments.kinds.tuning_gpu_config import GpuConfig, own_fields
-from experiments.kinds.tuning_shapes import Shape
-
-
-class GpuPaddingConfig(GpuConfig):
-    """Configuration of `tuning-gpu-padding`."""
-
-    operator: Shape
-
-    @field_validator("operator")
-    @classmethod
-    def _possible(cls, shape: Shape) -> Shape:
-        shape.operator()
-        return shape
+from experiments.kinds.tuning_gpu_config import OneOperatorConfig, own_fields
 
 
 @register("tuning-gpu-padding")
 class TuningGpuPadding:
     """Compares an operator on its own tensor and on a padded one."""
 
-    Config: ClassVar[type[GpuPaddingConfig]] = GpuPaddingConfig
+    Config: ClassVar[type[OneOperatorConfig]] = OneOperatorConfig
     policies: ClassVar[None] = None
     needs: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[Mapping[str, str]] = {
@@ -56,7 +41,7 @@ class TuningGpuPadding:
         """
         from tuning.simulated.choices import choose_padding
 
-        wanted = GpuPaddingConfig.model_validate(own_fields(config))
+        wanted = OneOperatorConfig.model_validate(own_fields(config))
         where = wanted.setting(int(config["seed"]))
         found = choose_padding(wanted.operator.operator(), where)
         plain, padded = found.plain_s, found.padded_s + found.pad_s

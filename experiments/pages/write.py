@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from experiments.files import write_atomic
-from experiments.pages import accuracy, claims_table, figures, paper_to_code
+from experiments.pages import accuracy, claims_table, cost, figures, paper_to_code
 from experiments.pages.known import Known, known
 from experiments.paths import ROOT
 
@@ -16,6 +16,7 @@ GENERATED = ROOT / "docs" / "generated"
 PAGES: dict[str, Callable[[Mapping[str, Known]], str]] = {
     "accuracy": accuracy.page,
     "claims": claims_table.page,
+    "cost": cost.page,
     "figures": figures.index,
     "paper-to-code": paper_to_code.page,
 }

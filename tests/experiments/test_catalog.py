@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from experiments import catalog
-from experiments.catalog import Entry, entries, select
+from experiments.catalog import Entry, entries, manifest_of, select
 from experiments.check import load_manifest
 from experiments.kinds.base import Outcome
 from experiments.listing import State, as_json, states
-from experiments.paths import cache_root, data_root
+from experiments.paths import ROOT, cache_root, data_root
 from experiments.plan import make_plan
 from experiments.problems import InputError, InvalidManifest
 from experiments.store import Store
@@ -53,6 +53,15 @@ def test_entries_say_what_the_manifests_say(folder: Path) -> None:
     assert {size: len(runs) for size, runs in second.runs.items()} == dict.fromkeys(
         ("quick", "standard", "paper"), 2
     )
+
+
+def test_a_manifest_of_the_catalogue_is_that_of_the_file() -> None:
+    for entry in entries()[::9]:
+        from_file = load_manifest(ROOT / entry.file)
+        assert manifest_of(entry) == from_file
+        for size in catalog.SIZES:
+            found, wanted = (make_plan(one, size) for one in (manifest_of(entry), from_file))
+            assert found.runs == wanted.runs
 
 
 def test_a_second_look_reads_no_manifest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experiments.kinds.base import KINDS
-from experiments.pages import accuracy, claims_table, figures
+from experiments.pages import accuracy, claims_table, cost, figures
 from experiments.pages.known import Known, known
 from experiments.pages.tables import cell, number, table
 from experiments.pages.validations import SIMULATORS
@@ -52,6 +53,25 @@ def test_links_lead_to_pages_or_files(texts: dict[str, str]) -> None:
             path = ((GENERATED / name).parent / target).resolve()
             made = path.is_relative_to(GENERATED) and str(path.relative_to(GENERATED)) in texts
             assert made or path.is_file(), f"{name}: {target}"
+
+
+def test_cost_is_measured_or_grows_with_the_manifest(found: dict[str, Known]) -> None:
+    for one in found.values():
+        plain = cost.cost_of(replace(one, record=None), 1)
+        assert plain.hours * 3600 == pytest.approx(
+            one.manifest.sizes.paper.seconds * (1 if plain.alone else cost.HERE)
+        )
+        assert plain.on(cost.MANY) == plain.hours / (1 if plain.alone else cost.MANY)
+        if one.record is not None:
+            seconds = one.manifest.size(one.record.plan.size).seconds
+            measured = sum(run["wall_s"] for run in one.record.provenance())
+            wanted = measured / seconds * one.manifest.sizes.paper.seconds
+            assert cost.cost_of(one, 1).hours * 3600 == pytest.approx(wanted)
+
+
+def test_cost_has_a_row_for_each_experiment(found: dict[str, Known], texts: dict[str, str]) -> None:
+    rows = [line for line in texts["cost.md"].splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1] for row in rows] == list(found)
 
 
 def test_accuracy_names_every_record_as_validation_or_not(

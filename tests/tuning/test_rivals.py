@@ -22,6 +22,7 @@ from tuning.rivals import VENDORS, Entrant, Timing, contest, fastest, paired_rat
 from tuning.rivals.base import Prepared, halves
 from tuning.rivals.onednn_vendor import Fused
 from tuning.rivals.process import EntrantLostError, EntrantProcess
+from tuning.rivals.timing import ratio_of_medians
 from tuning.rivals.worker import sampler
 from tuning.templates.cpu.library import CpuTemplates
 
@@ -132,6 +133,20 @@ def test_ratio_needs_the_same_rounds():
     lost = Timing("b", status="crashed")
     with pytest.raises(ValueError, match="same rounds"):
         paired_ratio(lost, lost)
+
+
+def test_a_ratio_of_medians_needs_no_pairs_and_narrows_with_samples() -> None:
+    luck = np.random.default_rng(0)
+    widths = []
+    for count in (20, 2000):
+        slow = Timing.of("slow", luck.normal(20.0, 1.0, count))
+        fast = Timing.of("fast", luck.normal(10.0, 0.5, count // 2))
+        found = ratio_of_medians(slow, fast)
+        assert found.low < found.value < found.high
+        assert found.low < 2.0 < found.high
+        widths.append(found.high - found.low)
+        assert ratio_of_medians(slow, slow).value == 1.0
+    assert widths[1] < widths[0] / 3
 
 
 def test_fastest_passes_over_those_without_a_time():

@@ -76,6 +76,20 @@ def paired_ratio(slow: Timing, fast: Timing, seed: int = 0) -> Ratio:
     return Ratio(float(np.median(ratios)), float(low), float(high))
 
 
+def ratio_of_medians(slow: Timing, fast: Timing, seed: int = 0) -> Ratio:
+    """Return the ratio of medians of samples that do not pair up, its interval by bootstrap.
+
+    Both must have been taken in turn: a drift of the machine must have met both alike.
+    """
+    luck = np.random.default_rng(seed)
+    drawn = [
+        np.median(luck.choice(one.samples, (_RESAMPLES, len(one.samples))), axis=1)
+        for one in (slow, fast)
+    ]
+    low, high = np.quantile(drawn[0] / drawn[1], (0.025, 0.975))
+    return Ratio(slow.median_ns / fast.median_ns, float(low), float(high))
+
+
 def fastest(timings: Iterable[Timing]) -> Timing | None:
     """Return the one with the smallest median among those that ran, or None."""
     return min((t for t in timings if t.ok), key=lambda t: t.median_ns, default=None)
