@@ -33,7 +33,6 @@ _EASY_BPS = 2e8
 """What our sender offers without half a core."""
 
 SIGMAS = 4.5
-_QUIET_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,17 @@ class Effort:
         overload: rate that is offered to a link / its own; less where that is beyond our sender.
         fill_s: of overload, beside what it takes to fill the queue twice.
         probes: packets that are sent to a link without random loss to see whether it loses any.
+        quiet_s: after the last packet a receiver waits so much longer than the path takes.
     """
 
     pings: int = 20
     overload: float = 1.6
     fill_s: float = 0.6
     probes: int = PROBES
+    quiet_s: float = 0.3
 
 
-BRIEF = Effort(pings=10, overload=3.0, fill_s=0.25, probes=400)
+BRIEF = Effort(pings=10, overload=5.0, fill_s=0.25, probes=400, quiet_s=0.15)
 """For cells of a few seconds. Tolerances are the same; the loss that a probe would notice on a link
 that should have none is four times as large."""
 
@@ -137,6 +138,7 @@ def flow(
     count: int,
     burst: int,
     rows: Path | None = None,
+    quiet_s: float = Effort.quiet_s,
 ) -> dict[str, Any]:
     """Send UDP packets from one host to another; return what sender and receiver tell.
 
@@ -148,6 +150,7 @@ def flow(
         count: of packets.
         burst: most packets that a sender may send at once when it was kept from its core.
         rows: file that gets (number, sent, received) of each packet, JSON.
+        quiet_s: as in `Effort`.
 
     Raises:
         EmulationError: one of both failed.
@@ -156,9 +159,9 @@ def flow(
     file = [str(rows)] if rows else []
     way = network.layout.path(source, target)
     slowest_s = sum(link.delay_ns / 1e9 + 2 * 8 * FRAME_BYTES / link.least_bps for link in way)
-    quiet_s = str(_QUIET_S + slowest_s)
+    wait_s = str(quiet_s + slowest_s)
     receiver = network.popen(
-        target, [*module, "receive", str(PORT), quiet_s, *file], stdin=subprocess.PIPE
+        target, [*module, "receive", str(PORT), wait_s, *file], stdin=subprocess.PIPE
     )
     assert receiver.stdout is not None
     receiver.stdout.readline()
@@ -179,7 +182,7 @@ def _overload(
     offered = overload * wanted.rate_bps / (1.0 - (wanted.loss or 0.0))
     fill_s = 2.0 * (wanted.queue_ns or 0.0) / 1e9 / (overload - 1.0)
     count = math.ceil(min(LONGEST_S, effort.fill_s + fill_s) * offered / (8 * FRAME_BYTES))
-    told = flow(network, source, target, offered, max(100, count), count)
+    told = flow(network, source, target, offered, max(100, count), count, quiet_s=effort.quiet_s)
     added = told.get("delay_later_ns", 0) - told.get("delay_min_ns", 0)
     return {"rate_bps": told["rate_bps"], "queue_ns": added if fill_s < LONGEST_S else None}
 
@@ -194,7 +197,8 @@ def _probe(
     room = 4.0
     if wanted.queue_ns is not None and wanted.rate_bps is not None:
         room = wanted.queue_ns * wanted.rate_bps / (8e9 * FRAME_BYTES)
-    told = flow(network, source, target, rate, count, max(1, min(4, int(room))))
+    burst = max(1, min(4, int(room)))
+    told = flow(network, source, target, rate, count, burst, quiet_s=effort.quiet_s)
     kept = ("sent", "received", "reordered", "duplicates")
     return {name: told[name] for name in kept} | {"probe_delay_p99_ns": told.get("delay_p99_ns")}
 
