@@ -23,6 +23,7 @@ help:
 reproduce:
 	@$(SETUP) venv --wish congestion symbolic tuning
 	@$(SETUP) programs g++ $(EMULATION)
+	@$(BIN)/python -m experiments.compiling
 	@status=0; $(BIN)/triptych reproduce '*' --size quick || status=$$?; \
 	$(BIN)/triptych report && exit $$status
 
@@ -33,11 +34,13 @@ vllm:
 test: vllm
 	@$(SETUP) venv --extras cluster congestion cutlass symbolic tuning --groups test
 	@$(SETUP) programs chromium chromedriver g++ pkg-config ns3 $(EMULATION)
+	@$(BIN)/python -m experiments.compiling
 	$(BIN)/python -m pytest -n 2 --dist loadfile --junitxml=build/test.xml
 
 test-fast:
 	@$(SETUP) venv --extras cluster congestion cutlass symbolic tuning --groups test
 	@$(SETUP) programs bpf bpftool clang g++ gcc
+	@$(BIN)/python -m experiments.compiling
 	$(BIN)/python -m pytest -m 'not extensive' -n 2
 
 bench:

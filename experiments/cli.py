@@ -15,7 +15,6 @@ from experiments.cli_parts import (
     AnyNames,
     Cluster,
     DryRun,
-    Json,
     Names,
     Only,
     Plugins,
@@ -28,9 +27,9 @@ from experiments.cli_parts import (
     manifest_or_file,
     manifests_of,
     options_of,
-    print_json,
 )
 from experiments.conform import conform
+from experiments.json_output import Json, print_json
 from experiments.paths import build_root, results_root
 from experiments.problems import InputError
 from policies.registry import BrokenSourceError

@@ -1,11 +1,10 @@
-"""What the commands of `triptych` share: options, the experiments that they name, JSON."""
+"""What the commands of `triptych` share: their options, and the experiments that they name."""
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -23,7 +22,6 @@ AnyNames = Annotated[
     list[str] | None, typer.Argument(help="experiments or globs; all if none is given")
 ]
 SizeOption = Annotated[SizeName, typer.Option("--size", help="how much of it")]
-Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would run, and for how long")]
 Workers = Annotated[int | None, typer.Option(min=1, max=1024, help="processes; default: all cores")]
 Serial = Annotated[bool, typer.Option(help="in this process, one by one, without isolation")]
@@ -106,8 +104,3 @@ def capabilities_among(needed: set[str]) -> set[str]:
     from experiments.doctor import capabilities
 
     return {c.name for c in capabilities() if c.present}
-
-
-def print_json(value: Any) -> None:
-    """Print a value for machines."""
-    print(jsonlib.dumps(value, indent=1, ensure_ascii=False))

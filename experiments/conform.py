@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.cli_parts import Json, print_json
+from experiments.json_output import Json, print_json
 
 
 def conform(

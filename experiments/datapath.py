@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from experiments.cli_parts import Json, print_json
+from experiments.json_output import Json, print_json
 from experiments.problems import InputError
 
 app = typer.Typer(

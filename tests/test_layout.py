@@ -42,7 +42,7 @@ ENGINES = (
 )
 TOOLS = (
     *("experiments.doctor", "experiments.kinds", "experiments.problems"),
-    *("experiments.calibrate", "experiments.datapath"),
+    *("experiments.calibrate", "experiments.datapath", "experiments.json_output"),
 )
 ARROWS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(LEAVES, LEAVES),
@@ -70,10 +70,14 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "experiments.doctor": ("experiments.paths", "experiments.setup", "sim.compile_cache"),
     # The machinery knows no engine; kinds of run are where engines and machinery meet.
     "experiments.kinds": (*BASE, "serving", *POLICIES, *SIMULATORS, *ENGINES),
-    "experiments.datapath": ("experiments.problems", "emu"),
-    "experiments.calibrate": (*BASE, "experiments.problems", "serving.vllm"),
+    "experiments.datapath": ("experiments.problems", "experiments.json_output", "emu"),
+    "experiments.calibrate": (
+        *(*BASE, "experiments.problems", "experiments.json_output", "serving.vllm"),
+    ),
+    "experiments.json_output": (),
     "experiments.problems": (),
     "experiments": (*BASE, *TOOLS),
+    "experiments.compiling": (*BASE, *TOOLS, "experiments", *POLICIES[:2], "emu"),
 }
 HEAVY = (
     *("torch", "tvm", "pyoperon", "numba", "pandas"),

@@ -122,6 +122,12 @@ def _nvcc() -> str | None:
     return _told(run_program(["nvcc", "--version"], timeout_s=SECONDS))
 
 
+def _cutlass() -> str | None:
+    if given := os.environ.get("TRIPTYCH_CUTLASS"):
+        return given if (Path(given) / "include/cutlass/version.h").is_file() else None
+    return _package("cutlass_library", "nvidia-cutlass")
+
+
 def _gpu() -> str | None:
     return ", ".join(gpu.nvidia_gpus()) or None
 
@@ -194,5 +200,6 @@ PROBES: dict[str, Probe] = {
     "realtime": _realtime,
     "struct_ops": _struct_ops,
     **{name: _congestion(name) for name in ("cubic", "bbr", "reno")},
+    "cutlass": _cutlass,
 }
 """Capability -> probe, in the order in which they are shown."""

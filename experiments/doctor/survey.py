@@ -79,6 +79,10 @@ _MEANING: dict[str, tuple[tuple[str, ...], str]] = {
     "cubic": ((*_EMULATED, "symbolicpcc/ack-cost"), "modprobe tcp_cubic, as root"),
     "bbr": ((*_EMULATED, "symbolicpcc/ack-cost"), "modprobe tcp_bbr, as root"),
     "reno": (_EMULATED, "every Linux has it; look at /proc/sys/net/ipv4"),
+    "cutlass": (
+        ("kernels for NVIDIA GPUs",),
+        "python3 -m experiments.setup venv --extras cutlass (or TRIPTYCH_CUTLASS=CHECKOUT of 4.2)",
+    ),
 }
 
 

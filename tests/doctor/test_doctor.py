@@ -24,7 +24,7 @@ from experiments.setup.programs import run_program
 NAMES = [
     *("root", "netns", "mininet", "netem", "bpf", "clang", "bpftool", "iperf3"),
     *("tvm", "torch", "vllm", "nvcc", "gpu", "julia", "browser", "ns3", "cc", "realtime"),
-    *("struct_ops", "cubic", "bbr", "reno"),
+    *("struct_ops", "cubic", "bbr", "reno", "cutlass"),
 ]
 
 
