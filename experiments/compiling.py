@@ -7,16 +7,19 @@ runs that touch all of it. What is compiled for these sources already is not loo
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from typing import Any
 
 from experiments.catalog import entries
-from experiments.paths import ROOT
+from experiments.problems import InputError
+from policies.registry import BrokenSourceError
 from sim import compile_cache
 
 Run = tuple[str, str | None, Mapping[str, Any]]
@@ -44,7 +47,6 @@ TRAINING = {
     "validation_links": 2,
     "test_links": 2,
 }
-RULE = "policies/congestion/rules/gentle.rule"
 
 
 def _on_a_link() -> Iterator[Run]:
@@ -58,6 +60,9 @@ def _on_a_link() -> Iterator[Run]:
 def _in_environments() -> Iterator[Run]:
     yield "congestion-reward", "teacher", {"links": 2}
     yield "congestion-reward", "symbolic", {"links": 2}
+
+
+def _trained() -> Iterator[Run]:
     for variant in ("legacy", "corrected"):
         yield "congestion-teacher", None, {"variant": variant, **TRAINING}
 
@@ -78,57 +83,58 @@ def _do(runs: Iterator[Run]) -> None:
         kind.run({**config, "policy": policy, "seed": 0})
 
 
-def _for_the_kernel() -> None:
-    from emu.datapath.build import build
-    from emu.datapath.requests import read_request
-    from emu.relay.build import program
-
-    program()
-    request = read_request(str(ROOT / RULE), None, [])
-    build(request.settings, request.decision)
-
-
-PARTS: dict[str, Callable[[], None]] = {
-    "batch engine and orders": lambda: _do(_of_a_pool()),
-    "packets and controllers": lambda: _do(_on_a_link()),
-    "environments": lambda: _do(_in_environments()),
-    "relay and datapath": _for_the_kernel,
+PARTS: dict[str, Callable[[], Iterator[Run]]] = {
+    "batch engine and orders": _of_a_pool,
+    "packets and controllers": _on_a_link,
+    "environments": _in_environments,
+    "training": _trained,
 }
 """Longest first."""
+NEEDS = {"training": ("torch", "gymnasium", "stable_baselines3")}
+"""Modules of extras that a part cannot do without."""
 
 
 def compile_part(name: str) -> float:
-    """Compile a part; return, and note beside the code, how many seconds it took.
+    """Do the smallest runs of a part; return, and note beside the code, how many seconds it took.
 
     Raises:
         ImportError: an extra is not installed.
-        EmulationError: there is no C compiler.
-        DatapathError: the kernel, or a program, is none that can have the datapath.
     """
     started = time.perf_counter()
-    PARTS[name]()
+    _do(PARTS[name]())
     seconds = time.perf_counter() - started
     compile_cache.note(name, seconds)
     return seconds
 
 
+def wanted() -> list[str]:
+    """Return the parts that are not compiled for these sources and that this machine can have."""
+    ready = compile_cache.compiled()
+    here = [n for n in PARTS if all(importlib.util.find_spec(m) for m in NEEDS.get(n, ()))]
+    return [name for name in here if not ready.get(name, (0.0, False))[1]]
+
+
 def main() -> int:
     """Compile every part that is not; what cannot be is compiled by the runs that need it."""
-    ready = compile_cache.compiled()
-    wanted = [name for name in PARTS if not ready.get(name, (0.0, False))[1]]
-    if not wanted:
+    if not (parts := wanted()):
         return 0
     _say("compiling the simulators, once for these sources; about a minute on two cores")
     cores = len(os.sched_getaffinity(0))
-    with ProcessPoolExecutor(min(cores, len(wanted)), mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(compile_part, name): name for name in wanted}
-        entries()  # meanwhile, the catalogue of experiments
-        for future in as_completed(futures):
-            if (error := future.exception()) is None:
-                _say(f"{futures[future]}: {future.result():.0f} s")
-            else:
-                _say(f"{futures[future]}: left to the runs that need it ({error})")
+    try:
+        with ProcessPoolExecutor(min(cores, len(parts)), mp_context=get_context("spawn")) as pool:
+            futures = {pool.submit(compile_part, name): name for name in parts}
+            with contextlib.suppress(InputError, BrokenSourceError):  # the next command says it
+                entries()  # meanwhile, the catalogue of experiments
+            for future in as_completed(futures):
+                _say(f"{futures[future]}: {_told(future)}")
+    except KeyboardInterrupt:
+        return 130
     return 0
+
+
+def _told(future: Future[float]) -> str:
+    error = future.exception()
+    return f"left to the runs that need it ({error})" if error else f"{future.result():.0f} s"
 
 
 def _say(line: str) -> None:

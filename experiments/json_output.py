@@ -1,4 +1,4 @@
-"""The option `--json` of every command, and how its answer is printed."""
+"""The option `--json` of commands, and how an answer is printed."""
 
 from __future__ import annotations
 

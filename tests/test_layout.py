@@ -77,7 +77,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "experiments.json_output": (),
     "experiments.problems": (),
     "experiments": (*BASE, *TOOLS),
-    "experiments.compiling": (*BASE, *TOOLS, "experiments", *POLICIES[:2], "emu"),
+    "experiments.compiling": (*BASE, *TOOLS, "experiments", *POLICIES[:2]),
 }
 HEAVY = (
     *("torch", "tvm", "pyoperon", "numba", "pandas"),

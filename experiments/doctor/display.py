@@ -58,10 +58,10 @@ def compiled_parts() -> list[dict[str, str | float | bool]]:
 def compile_line() -> str:
     """Return one line about what the first run of each part has to compile."""
     parts = [
-        f"{part['name']} {'ready' if part['ready'] else 'stale'} (took {part['seconds']:g} s)"
+        f"{part['name']} {'ready' if part['ready'] else 'stale'} ({part['seconds']:g} s)"
         for part in compiled_parts()
     ]
-    return "; ".join(parts) or "nothing yet; the first run of each part compiles for 10 to 60 s"
+    return "; ".join(parts) or "nothing yet; python -m experiments.compiling does it in a minute"
 
 
 def emulation_line(rows: list[Capability]) -> str:

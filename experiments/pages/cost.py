@@ -19,7 +19,9 @@ size, and this is the sum of their times. *Projected*: the sum of the recorded r
 smaller size, times what the manifest's `seconds` of both sizes differ by. *Manifest*: nothing is
 recorded; it is what the manifest says. Runs that time their machine have it to themselves, one
 after the other, so that more cores do not help. All others use one core each: a cluster of {MANY}
-cores takes {MANY // HERE} times less than a machine of {HERE}. Where you rent, the cost is core
+cores takes {MANY // HERE} times less than a machine of {HERE}. Emulated cells wait for real time
+mostly; they were recorded several at a time, each slower for that, and sessions side by side share
+them. Where you rent, the cost is core
 hours times the price of one; hours of a machine of its own count with all its cores.
 """
 

@@ -66,7 +66,10 @@ def test_dumbbell_is_what_was_asked(mbps, shaper):
 
 @pytest.mark.parametrize("brief", [False, True])
 def test_what_is_not_as_asked_is_refused(brief):
-    found = inside("refused", {"brief": brief})
+    for _ in range(3):  # a machine that is too busy is refused as well, with another message
+        found = inside("refused", {"brief": brief})
+        if not any("too busy" in (text or "") for text in (found["as built"], found["loss"])):
+            break
     assert found.pop("as built") is None
     said = {
         "delay": r"asked for an RTT of 30\.2 ms, measured 1\d.* did not take hold",

@@ -6,7 +6,7 @@ import dataclasses
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tuning.operators import Conv2d, Epilogue, Gemm, Operator, Pair
@@ -36,6 +36,7 @@ def operators(draw: st.DrawFn) -> Operator:
 
 
 @given(operators(), st.sampled_from(isas()), st.integers(1, 16))
+@example(Gemm(1, 120, 4095, epilogue=RELU), "generic", 1)
 def test_native_candidates_are_tens_distinct_and_legal(
     operator: Operator, isa: str, threads: int
 ) -> None:
@@ -44,7 +45,8 @@ def test_native_candidates_are_tens_distinct_and_legal(
     assert 1 <= len(found) <= 40
     assert len(set(found)) == len(found)
     assert all(library.rejected(operator, one) is None for one in found)
-    assert len({one.compiled for one in found}) <= 10
+    # Three tiles, two ways of reaching A, and depths that the unrolling divides or does not.
+    assert len({one.compiled for one in found}) <= 12
 
 
 @given(operators(), st.integers(1, 16))

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /* The kernel's BBR behind eBPF: every callback calls the kernel's own function and nothing else.
  *
  * But for `min_tso_segs`: what a skipped program would have returned is undefined (docs/datapath.md).

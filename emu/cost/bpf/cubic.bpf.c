@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /* The kernel's CUBIC behind eBPF: every callback calls the kernel's own function and nothing else.
  *
  * What this costs per ACK is the least that any CUBIC by struct_ops can cost, so it is what the

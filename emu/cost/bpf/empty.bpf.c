@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /* A window that never changes, and a callback per ACK that reads the clock READS times.
  *
  * With no reading it tells what calling a program costs. The kernel's statistics read the clock before

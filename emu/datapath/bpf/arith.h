@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* Integer arithmetic of the datapath: ratios, logarithms and powers in fixed point.
  *
  * Qn means: the integer is the value times 2^n. All functions are total. eBPF has neither floating

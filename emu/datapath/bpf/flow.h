@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* The state of a flow, and the maps between kernel and user space. */
 #ifndef TRIPTYCH_FLOW_H
 #define TRIPTYCH_FLOW_H

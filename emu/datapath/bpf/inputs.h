@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* What a rule may ask about, in integers: `policies.congestion.rule_inputs` without floats.
  *
  * Each input has Q_INPUT fractional bits. The order of the table, its bounds and its empty values

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* The account of one monitor interval: what an ACK adds to it, and the halves of its samples.
  *
  * A sample is an acknowledged packet with the RTT of its ACK, as in `sim.net.engine.monitor`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
 /* Congestion control by a rate per monitor interval, inside Linux (struct tcp_congestion_ops).
  *
  * What `policies.congestion.steering` does in the simulator, a TCP sender does here: it paces at a

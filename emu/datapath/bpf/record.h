@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* What the datapath tells user space; `emu.datapath.records` reads it. Times in us of one clock. */
 #ifndef TRIPTYCH_RECORD_H
 #define TRIPTYCH_RECORD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /* Records to user space. */
 #ifndef TRIPTYCH_TELL_H
 #define TRIPTYCH_TELL_H
