@@ -1,4 +1,4 @@
-"""What the paper size of every experiment takes, projected from runs that were measured."""
+"""What the paper size of every experiment takes, from recorded runs or else from its manifest."""
 
 from __future__ import annotations
 
